@@ -1,0 +1,57 @@
+# Two commands do all the set-up: `make run` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= out
+CT ?=
+PORT ?= 8000
+
+.PHONY: run test check bench docs clean help
+
+help:  ## list the commands
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
+
+$(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@ $(VENV)/.run
+
+run: $(VENV)/.run  ## assess a synthetic CT, or your own with CT=path
+	@if [ -z "$(CT)" ]; then \
+	  $(BIN)/hilum phantom "$(OUT)/phantom" --seed 7 && \
+	  $(BIN)/hilum assess "$(OUT)/phantom/series" "$(OUT)/assessment"; \
+	else \
+	  $(BIN)/hilum assess "$(CT)" "$(OUT)/assessment"; \
+	fi
+	@echo "Report: $(OUT)/assessment/report.html"
+
+check: $(VENV)/.dev  ## format, lint, types, import contracts, fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -m "not slow and not real and not browser" -n 2
+
+test: $(VENV)/.dev  ## everything, system packages included
+	bash tests/setup.sh
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -n 2
+
+bench: $(VENV)/.dev  ## the benchmarks, each a table
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+docs: $(VENV)/.dev  ## the documentation, in docs/_build
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+
+clean:  ## remove what was built, and the environment
+	rm -rf $(VENV) $(OUT) docs/_build build dist

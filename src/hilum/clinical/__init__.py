@@ -1,0 +1,1 @@
+"""Clinical models: pure functions of numbers, each with its source."""

@@ -1,0 +1,1 @@
+"""Stages: one decision each; a stage is its settings."""
