@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hilum import _kernels
 from hilum.errors import InputError
 from hilum.space import Grid
-from hilum.volume import CTVolume, Mask, apply_window, to_int16
+from hilum.volume import CTVolume, Mask, apply_window, resample, to_int16
 
 
 def ramp(grid):
@@ -58,8 +59,13 @@ def test_from_array_moves_no_voxel(order, signs, spacing):
     for axis, world in enumerate(order):
         affine[world, axis] = signs[axis] * spacing[axis]
     grid = Grid((3, 4, 5), affine)
-    volume = CTVolume.from_array(ramp(grid), grid, "1.2.3")
-    np.testing.assert_array_equal(volume.hu, ramp(volume.grid))
+    numbers = np.arange(60, dtype=np.int16).reshape(grid.shape)
+    volume = CTVolume.from_array(numbers, grid, "1.2.3")
+    here = np.stack(np.meshgrid(*map(np.arange, volume.hu.shape), indexing="ij"), -1)
+    there = np.stack(np.unravel_index(volume.hu, grid.shape), -1)
+    np.testing.assert_allclose(
+        volume.grid.to_world(here), grid.to_world(there), atol=1e-9
+    )
     assert volume.hu.flags.c_contiguous
 
 
@@ -102,9 +108,34 @@ def test_resampling_agrees_with_simpleitk(volume):
     np.testing.assert_allclose(ours.hu, sitk.GetArrayFromImage(theirs), atol=0.5001)
 
 
-def test_outside_gets_the_outside_value(volume):
-    grid = Grid.axial((2, 2, 2), (1, 1, 1), origin_mm=(500, 0, 0))
+@given(
+    st.integers(0, 2**32),
+    st.tuples(*[st.floats(0.3, 3)] * 3),
+    st.tuples(*[st.floats(-4, 4)] * 3),
+)
+def test_parallel_axes_agree_with_the_general_way(seed, scale, offset):
+    hu = np.random.default_rng(seed).integers(-1000, 1000, (4, 5, 6), dtype=np.int16)
+    index_map = np.diag([*scale, 1.0])
+    index_map[:3, 3] = offset
+    fast = resample(hu, index_map, (5, 5, 5), -7)
+    general = np.empty((5, 5, 5), np.int16)
+    _kernels.trilinear(hu, index_map, general, 0, 5, -7)
+    np.testing.assert_allclose(fast, general, atol=1)  # float32 against float64
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.1])
+def test_outside_gets_the_outside_value(volume, turn):
+    affine = Grid.axial((2, 2, 2), (1, 1, 1), origin_mm=(500, 0, 0)).affine.copy()
+    affine[0, 1] = turn
+    grid = Grid((2, 2, 2), affine)
     np.testing.assert_array_equal(volume.resample_to(grid, outside_hu=-2).hu, -2)
+
+
+def test_resampling_a_ramp_through_a_turned_grid_is_exact(volume):
+    affine = Grid.axial((3, 3, 3), (1.0, 0.5, 0.5), origin_mm=(8, 0, 14)).affine.copy()
+    affine[:2, 1:3] = affine[:2, 1:3] @ [[0.8, -0.6], [0.6, 0.8]]
+    grid = Grid((3, 3, 3), affine)
+    np.testing.assert_allclose(volume.resample_to(grid).hu, ramp(grid), atol=1)
 
 
 def test_resampling_across_frames_is_refused(volume):

@@ -53,6 +53,50 @@ def trilinear(
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def trilinear_aligned(
+    hu: Any, scale: Any, offset: Any, out: Any, first: int, last: int, outside_hu: int
+) -> None:
+    """Interpolate `hu` at `scale * (z, y, x) + offset`: axes parallel, and faster.
+
+    Blends the four rows around a line of `out` once, then walks along it.
+    """
+    depth, height, width = hu.shape
+    blend = np.empty(width + 1, np.float32)
+    at = np.empty(out.shape[2], np.int64)
+    part = np.empty(out.shape[2], np.float32)
+    for x in range(out.shape[2]):
+        fx = scale[2] * x + offset[2]
+        at[x] = -1 if fx < -0.5 or fx > width - 0.5 else int(max(fx, 0.0))
+        part[x] = np.float32(min(max(fx, 0.0), width - 1.0) - max(at[x], 0))
+    for z in range(first, last):
+        fz = scale[0] * z + offset[0]
+        for y in range(out.shape[1]):
+            fy = scale[1] * y + offset[1]
+            if fz < -0.5 or fy < -0.5 or fz > depth - 0.5 or fy > height - 0.5:
+                out[z, y, :] = outside_hu
+                continue
+            iz, iy = int(max(fz, 0.0)), int(max(fy, 0.0))
+            jz, jy = min(iz + 1, depth - 1), min(iy + 1, height - 1)
+            tz = np.float32(min(max(fz, 0.0), depth - 1.0) - iz)
+            ty = np.float32(min(max(fy, 0.0), height - 1.0) - iy)
+            one = np.float32(1)
+            wa, wb = (one - tz) * (one - ty), (one - tz) * ty
+            wc, wd = tz * (one - ty), tz * ty
+            a, b, c, d = hu[iz, iy], hu[iz, jy], hu[jz, iy], hu[jz, jy]
+            for x in range(width):
+                blend[x] = wa * a[x] + wb * b[x] + wc * c[x] + wd * d[x]
+            blend[width] = blend[width - 1]
+            line = out[z, y]
+            for x in range(out.shape[2]):
+                i = at[x]
+                if i < 0:
+                    line[x] = outside_hu
+                else:
+                    value = blend[i] + (blend[i + 1] - blend[i]) * part[x]
+                    line[x] = np.int16(np.rint(value))
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def mean_of_blocks(
     hu: Any, fz: int, fy: int, fx: int, out: Any, first: int, last: int
 ) -> None:

@@ -1,0 +1,1 @@
+"""What a person reads: pages and documents made from an assessment."""

@@ -1,0 +1,20 @@
+"""What every test may rely on."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("hilum", deadline=None)  # numba compiles at first use
+settings.load_profile("hilum")
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Folder of the real CT and labels, where it is."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("HILUM_DATA", default))
+    if not (folder / "annotations.csv").exists():
+        pytest.skip(f"no real CT: set HILUM_DATA to a folder with it ({folder.name})")
+    return folder

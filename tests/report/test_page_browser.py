@@ -1,0 +1,145 @@
+"""The page as Chromium shows it."""
+
+import os
+import re
+import shutil
+from importlib.util import find_spec
+
+import pytest
+from report_examples import VARIANTS, make_assessment, make_volume
+
+from hilum.report.page import write_page
+
+pytestmark = pytest.mark.browser
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PHONE = {"width": 360, "height": 740}
+DESK = {"width": 1280, "height": 900}
+
+
+def miss(reason):
+    """Skip, but never in CI: there a browser has to be."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}, and CI=true")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if find_spec("playwright") is None:
+        miss("playwright is not installed")
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        miss("no Chromium on the PATH")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  may be absent
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=executable, args=list(ARGUMENTS)
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reports")
+    volume = make_volume()
+    for name, changes in VARIANTS.items():
+        write_page(make_assessment(**changes), volume, folder / f"{name}.html")
+    return lambda name: (folder / f"{name}.html").as_uri()
+
+
+@pytest.fixture
+def show(browser, report):
+    """Open a report; gather what it asks for and complains about."""
+    contexts = []
+
+    def open_page(name, viewport=DESK, scheme="light"):
+        context = browser.new_context(viewport=viewport, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.said = []
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("request", lambda request: page.said.append(request.url))
+        page.goto(report(name))
+        page.wait_for_load_state("networkidle")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_page_fits_the_width_and_asks_for_nothing(show, report, name, viewport):
+    page = show(name, viewport)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= viewport["width"]
+    assert [said for said in page.said if not said.startswith("data:")] == [
+        report(name)
+    ]
+    assert page.evaluate(
+        "[...document.images].every(image => image.complete && image.naturalWidth)"
+    )
+
+
+def test_table_scrolls_in_its_own_frame_on_a_phone(show):
+    page = show("thirty", PHONE)
+    frame = page.locator(".scroll")
+    assert frame.evaluate("node => node.scrollWidth > node.clientWidth")
+    assert frame.evaluate("node => node.clientWidth") < PHONE["width"]
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+def test_scale_bar_is_right_to_the_pixel(show, viewport):
+    page = show("one", viewport)
+    for plane in ("axial", "coronal", "sagittal"):
+        picture = page.locator(f".{plane} img").bounding_box()
+        bar = page.locator(f".{plane} .scale.line").evaluate(
+            "node => node.getBBox().width * node.getScreenCTM().a"
+        )
+        # the picture is 60 mm wide, the bar 10 mm
+        assert bar == pytest.approx(picture["width"] / 6, abs=1)
+        assert picture["width"] == pytest.approx(picture["height"], abs=1)
+
+
+def test_marks_can_be_hidden(show):
+    page = show("one")
+    mark = page.locator(".axial .mark").first
+    assert mark.is_visible()
+    page.get_by_label("Show marks in the images").uncheck()
+    assert not mark.is_visible()
+    assert page.locator(".axial .scale.line").count() == 1
+
+
+def test_dark_scheme_is_dark_and_light_is_light(show):
+    def ground(scheme):
+        page = show("one", scheme=scheme)
+        color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(map(int, re.findall(r"\d+", color)[:3])) / 3
+
+    assert ground("dark") < 60
+    assert ground("light") > 200
+
+
+def test_paper_is_black_on_white_and_shows_all_notices(show):
+    page = show("rich", scheme="dark")
+    assert not page.get_by_text("Number 8 is odd.").is_visible()
+    page.emulate_media(media="print", color_scheme="dark")
+    style = "getComputedStyle(document.body)"
+    assert page.evaluate(f"{style}.color") == "rgb(0, 0, 0)"
+    assert page.evaluate(f"{style}.backgroundColor") == "rgb(255, 255, 255)"
+    assert page.get_by_text("Number 8 is odd.").is_visible()
+    assert not page.get_by_label("Sections").is_visible()
+    assert len(page.pdf(prefer_css_page_size=True)) > 10_000

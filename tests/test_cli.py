@@ -1,0 +1,189 @@
+"""The command line: every command, its JSON, its exit codes, and no tracebacks."""
+
+import csv
+import dataclasses
+import inspect
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import hilum
+from hilum import cli
+from hilum.clinical.facts import Facts
+from hilum.pipeline import assess, detect, segment
+from hilum.report.documents import write_documents
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory):
+    """A small phantom, as DICOM."""
+    folder = tmp_path_factory.mktemp("scan")
+    phantom = hilum.make_phantom(hilum.PhantomSettings.small(seed=5))
+    hilum.write_phantom(phantom, folder)
+    return folder
+
+
+def run(capsys, *argv):
+    code = cli.main([str(a) for a in argv])
+    out, err = capsys.readouterr()
+    return code, json.loads(out) if out else None, err
+
+
+def test_assess_writes_what_it_says(capsys, scan, tmp_path):
+    code, result, err = run(capsys, "assess", scan, tmp_path / "out", "--age", "60")
+    assert code == 0
+    document = json.loads((tmp_path / "out" / "assessment.json").read_text())
+    assert result["series_uid"] == document["series_uid"]
+    assert result["nodules"] == len(document["nodules"])
+    assert set(result["documents"]) == {"json", "html"}
+    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
+    assert "hilum: finding the lungs" in err
+    assert "age" not in document["guidelines"]["brock"]["missing"]
+    assert set(document["provenance"]["timings_s"]) >= {"read", "lungs", "nodules"}
+
+
+def test_json_alone(capsys, scan, tmp_path):
+    code, result, err = run(
+        capsys, "--quiet", "assess", scan, tmp_path, "--format", "json"
+    )
+    assert code == 0
+    assert list(result["documents"]) == ["json"]
+    assert not (tmp_path / "report.html").exists()
+    assert err == ""
+
+
+def test_settings_reach_the_stages(capsys, scan, tmp_path):
+    (tmp_path / "s.toml").write_text("[selection]\nmax_nodules = 1\n")
+    code, result, _ = run(
+        capsys, "assess", scan, tmp_path, "--settings", tmp_path / "s.toml"
+    )
+    assert code == 0
+    assert result["nodules"] <= 1
+    (tmp_path / "s.toml").write_text("[selektion]\nmax_nodules = 1\n")
+    code, _, err = run(
+        capsys, "assess", scan, tmp_path, "--settings", tmp_path / "s.toml"
+    )
+    assert code == 3
+    assert "Unknown table [selektion]" in err
+
+
+def test_find(capsys, scan):
+    code, result, _ = run(capsys, "find", scan)
+    assert code == 0
+    (study,) = result["studies"]
+    (series,) = study["series"]
+    assert series["usable"]
+    assert series["modality"] == "CT"
+
+
+def test_convert_then_the_same_volume(capsys, scan, tmp_path):
+    code, result, _ = run(capsys, "convert", scan, tmp_path / "ct.nii.gz")
+    assert code == 0
+    assert result["shape"] == list(hilum.read_ct(scan).grid.shape)
+    np.testing.assert_array_equal(
+        hilum.read_ct(tmp_path / "ct.nii.gz").hu, hilum.read_ct(scan).hu
+    )
+
+
+def test_segment(capsys, scan, tmp_path):
+    code, result, _ = run(capsys, "segment", scan, tmp_path / "lungs.nii.gz")
+    assert code == 0
+    assert 1 < result["right_l"] < 5
+    assert 1 < result["left_l"] < 5
+    assert (tmp_path / "lungs.nii.gz").exists()
+
+
+def test_detect_writes_the_luna16_columns(capsys, scan, tmp_path):
+    code, result, _ = run(capsys, "detect", scan, tmp_path / "c.csv")
+    assert code == 0
+    with (tmp_path / "c.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == result["candidates"] > 0
+    assert list(rows[0]) == ["seriesuid", "coordX", "coordY", "coordZ", "probability"]
+    scores = [float(row["probability"]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    assert rows[0]["seriesuid"] == hilum.read_ct(scan).series_uid
+
+
+def test_phantom(capsys, tmp_path):
+    code, result, _ = run(capsys, "phantom", tmp_path, "--seed", "3", "--small")
+    assert code == 0
+    assert (tmp_path / "annotations.csv").exists()
+    assert hilum.read_ct(tmp_path).series_uid == result["series_uid"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["assess", "no-such-folder", "out"], "nothing at `no-such-folder`"),
+        (["assess", "{file}", "out"], "notes.txt"),
+        (["find", "no-such-folder"], "no-such-folder"),
+        (["convert", "{scan}", "{file}"], "notes.txt"),
+        (["segment", "{scan}", "{file}"], "notes.txt"),
+        (["detect", "{scan}", "{file}/x.csv"], "Cannot write"),
+        (["assess", "{scan}", "{file}"], "Cannot write into"),
+        (["assess", "{scan}", "out", "--format", "docx"], "Unknown format `docx`"),
+        (["assess", "{scan}", "out", "--age", "7"], "18 to 120"),
+        (["assess", "{scan}", "out", "--series", "9.9.9"], "9.9.9"),
+    ],
+)
+def test_bad_input_is_exit_3_with_a_message(capsys, scan, tmp_path, argv, message):
+    (tmp_path / "notes.txt").write_text("not a scan")
+    places = {"scan": scan, "file": tmp_path / "notes.txt"}
+    code, result, err = run(capsys, *(a.format(**places) for a in argv))
+    assert code == 3
+    assert result is None
+    assert message in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("argv", [[], ["asess"], ["assess"], ["assess", "x"]])
+def test_wrong_use_is_exit_2(capsys, argv):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(argv)
+    assert stop.value.code == 2
+    assert "usage: hilum" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback():
+    with pytest.raises(hilum.InputError):
+        cli.main(["--debug", "find", "no-such-folder"])
+
+
+def test_a_closed_pipe_is_no_error(scan):
+    done = subprocess.run(
+        f"{sys.executable} -m hilum --quiet find {scan} | head -c 1",
+        shell=True,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "{"
+    assert done.stderr == ""
+
+
+FUNCTIONS = {
+    "assess": (assess, write_documents, Facts),
+    "find": (hilum.find_studies,),
+    "convert": (hilum.convert,),
+    "segment": (segment,),
+    "detect": (detect,),
+    "phantom": (hilum.write_phantom, hilum.PhantomSettings),
+}
+ALIASES = {"age": "age_years", "small": "settings"}
+
+
+def test_every_command_has_its_public_function():
+    commands = cli._parser()._subparsers._group_actions[0].choices
+    assert set(commands) == set(FUNCTIONS)
+    for name, command in commands.items():
+        known = set()
+        for function in FUNCTIONS[name]:
+            known |= set(inspect.signature(function).parameters)
+            if dataclasses.is_dataclass(function):
+                known |= {f.name for f in dataclasses.fields(function)}
+        options = {ALIASES.get(a.dest, a.dest) for a in command._actions} - {"help"}
+        assert options <= known | {"out", "folder", "settings"}, name

@@ -1,0 +1,217 @@
+"""The pipeline: order of stages, scope, provenance, and the main promise."""
+
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import hilum
+from hilum.clinical.facts import Facts
+from hilum.errors import InputError
+from hilum.findings import Candidate, Notice, Probability
+from hilum.pipeline import Pipeline, Selection, judge_scope, read_and_assess
+from hilum.space import Grid
+from hilum.volume import CTVolume
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return hilum.make_phantom(hilum.PhantomSettings.small(seed=5))
+
+
+@pytest.fixture(scope="module")
+def assessment(phantom):
+    return hilum.assess(phantom.volume)
+
+
+def comparable(assessment):
+    """All that must not depend on where the scan came from or how long it took."""
+    tree = assessment.to_json()
+    del tree["provenance"]
+    tree["notices"] = [n for n in tree["notices"] if n["stage"] != "read"]
+    return tree
+
+
+def test_a_phantom_is_in_scope_and_has_nodules(assessment):
+    assert assessment.scope.in_scope
+    assert assessment.nodules
+    assert assessment.cancer_probability.value > 0
+    suspicions = [n.suspicion for n in assessment.nodules]
+    assert suspicions == sorted(suspicions, reverse=True)
+
+
+def test_the_largest_lesion_is_found_where_it_is(phantom, assessment):
+    largest = max(phantom.truths, key=lambda t: t.diameter_mm)
+    apart = [
+        np.linalg.norm(np.subtract(n.center_mm, largest.center_mm))
+        for n in assessment.nodules
+    ]
+    assert min(apart) < largest.diameter_mm / 2
+
+
+def test_same_input_same_result(phantom, assessment):
+    assert comparable(hilum.assess(phantom.volume)) == comparable(assessment)
+
+
+def test_the_input_is_not_touched(phantom):
+    before = phantom.volume.hu.copy()
+    hilum.assess(phantom.volume)
+    np.testing.assert_array_equal(phantom.volume.hu, before)
+
+
+def test_the_origin_of_the_patient_does_not_matter(phantom, assessment):
+    shift = np.array([100.0, -50.0, 1000.0])
+    affine = phantom.volume.grid.affine.copy()
+    affine[:3, 3] += shift
+    moved = dataclasses.replace(
+        phantom.volume,
+        grid=Grid(phantom.volume.grid.shape, affine, phantom.volume.grid.frame_uid),
+    )
+    there = hilum.assess(moved)
+    assert len(there.nodules) == len(assessment.nodules)
+    for a, b in zip(assessment.nodules, there.nodules, strict=True):
+        np.testing.assert_allclose(np.add(a.center_mm, shift), b.center_mm, atol=1e-3)
+        assert b.malignancy.value == pytest.approx(a.malignancy.value, abs=1e-6)
+
+
+def test_facts_narrow_the_interval(phantom, assessment):
+    facts = Facts(age_years=62, sex="female", family_history=False, emphysema=True)
+    told = hilum.assess(phantom.volume, facts=facts).cancer_probability
+    untold = assessment.cancer_probability
+    assert told.high - told.low < untold.high - untold.low
+
+
+def test_provenance_says_what_ran(assessment):
+    provenance = assessment.provenance
+    assert provenance.version == hilum.__version__
+    assert list(provenance.settings) == [
+        "lungs",
+        "nodules",
+        "selection",
+        "measure",
+        "malignancy",
+        "patient",
+    ]
+    assert provenance.settings["patient"] == {"leak": 0.01, "top": 5}
+    json.dumps(assessment.to_json(), allow_nan=False)
+
+
+def test_settings_file_gives_back_the_pipeline(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text("[patient]\nleak = 0.02\n[selection]\nmax_nodules = 3\n")
+    pipeline = Pipeline.from_file(path)
+    assert pipeline.patient.leak == 0.02
+    assert pipeline.selection == Selection(max_nodules=3)
+    assert pipeline.lungs == Pipeline().lungs
+    path.write_text("[patient]\nlaek = 0.02\n")
+    with pytest.raises(InputError, match="Did you mean `leak`"):
+        Pipeline.from_file(path)
+    path.write_text("[patients]\nleak = 0.02\n")
+    with pytest.raises(InputError, match=r"Unknown table \[patients\]"):
+        Pipeline.from_file(path)
+
+
+def test_selection_by_hand():
+    candidates = tuple(
+        Candidate((0.0, 0.0, float(i)), 5.0, score)
+        for i, score in enumerate([0.2, 0.9, 0.5, 0.7])
+    )
+    kept = Selection(min_score=0.5, max_nodules=2)(candidates)
+    assert [c.score for c in kept] == [0.9, 0.7]
+
+
+def test_thick_slices_are_out_of_scope(phantom):
+    volume = phantom.volume
+    affine = volume.grid.affine.copy()
+    affine[:3, 0] *= 8 / volume.grid.spacing_mm[0]
+    thick = CTVolume(volume.hu, Grid(volume.hu.shape, affine), "1.2.3")
+    scope = judge_scope(thick, ())
+    assert not scope.in_scope
+    assert "Slices are 8.0 mm apart; the limit is 5.0 mm" in scope.reasons[0]
+    assert judge_scope(volume, ()).in_scope
+
+
+@pytest.mark.parametrize("code", ["no-lungs", "lungs-cropped", "one-lung"])
+def test_lungs_decide_the_scope(phantom, code):
+    scope = judge_scope(phantom.volume, (Notice(code, "because", "lungs"),))
+    assert scope.reasons == ("because",)
+    assert judge_scope(phantom.volume, (Notice("other", "x", "lungs"),)).in_scope
+
+
+def test_out_of_scope_gives_no_number_unless_forced():
+    water = np.zeros((60, 100, 100), np.int16)
+    volume = CTVolume(water, Grid.axial(water.shape, (4.0, 3.0, 3.0)), "1.2.3")
+    result = hilum.assess(volume)
+    assert not result.scope.in_scope
+    assert result.cancer_probability == Probability.UNKNOWN
+    assert result.nodules == ()
+    codes = {n.code for n in result.notices}
+    assert {"no-lungs", "probability-suppressed"} <= codes
+    forced = hilum.assess(volume, force=True)
+    assert forced.cancer_probability.value is not None
+    assert "forced" in {n.code for n in forced.notices}
+
+
+def test_stages_are_said_as_they_start(phantom):
+    said = []
+    volume, _ = read_and_assess(phantom.volume, progress=said.append)
+    assert volume is phantom.volume
+    assert said == ["lungs", "nodules", "measure", "malignancy", "patient"]
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".mha", ".mhd", ".npz"])
+def test_parity_of_formats(phantom, tmp_path, suffix):
+    """One scan gives the same voxels, points and conclusions in every format."""
+    hilum.write_phantom(phantom, tmp_path / "dicom")
+    source = hilum.read_ct(tmp_path / "dicom")
+    path = tmp_path / f"ct{suffix}"
+    hilum.convert(tmp_path / "dicom", path)
+    there = hilum.read_ct(path)
+    np.testing.assert_array_equal(there.hu, source.hu)
+    assert there.grid.same_as(source.grid, atol_mm=1e-3)
+    assert there.series_uid == source.series_uid
+    assert comparable(hilum.assess(path)) == comparable(
+        hilum.assess(tmp_path / "dicom")
+    )
+
+
+def test_one_file_has_no_series_to_pick(phantom, tmp_path):
+    path = tmp_path / "ct.npz"
+    hilum.write_volume(phantom.volume, path)
+    with pytest.raises(InputError, match="Leave out --series"):
+        hilum.read_ct(path, series_uid="1.2")
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("patient", "count", "first"), [("LIDC-IDRI-0001", 1, 3), ("LIDC-IDRI-0003", 3, 10)]
+)
+def test_real_nodules_of_four_readers_rank_high(real_data, patient, count, first):
+    with (real_data / "annotations.csv").open() as file:
+        rows = [
+            row
+            for row in csv.DictReader(file)
+            if row["patient"] == patient and row["readers"] == "4"
+        ]
+    assert len(rows) == count
+    result = hilum.assess(real_data / "ct" / patient)
+    assert result.scope.in_scope
+    for row in rows:
+        center = [float(row[f"coord{axis}"]) for axis in "XYZ"]
+        apart = [
+            np.linalg.norm(np.subtract(n.center_mm, center))
+            for n in result.nodules[:first]
+        ]
+        assert min(apart) < float(row["diameter_mm"]) / 2
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_thick_slices_and_two_kernels_give_a_result_with_notices(real_data):
+    result = hilum.assess(real_data / "ct" / "Lung_Dx-A0002")
+    assert not result.scope.in_scope
+    assert any("8.0 mm" in reason for reason in result.scope.reasons)
+    assert "several-series" in {n.code for n in result.notices}
