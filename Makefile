@@ -26,7 +26,7 @@ $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 run: $(VENV)/.run  ## assess a synthetic CT, or your own with CT=path
 	@if [ -z "$(CT)" ]; then \
 	  $(BIN)/hilum phantom "$(OUT)/phantom" --seed 7 && \
-	  $(BIN)/hilum assess "$(OUT)/phantom/series" "$(OUT)/assessment"; \
+	  $(BIN)/hilum assess "$(OUT)/phantom" "$(OUT)/assessment"; \
 	else \
 	  $(BIN)/hilum assess "$(CT)" "$(OUT)/assessment"; \
 	fi

@@ -21,7 +21,10 @@ from hilum.report.documents import write_documents
 def scan(tmp_path_factory):
     """A small phantom, as DICOM."""
     folder = tmp_path_factory.mktemp("scan")
-    phantom = hilum.make_phantom(hilum.PhantomSettings.small(seed=5))
+    settings = hilum.PhantomSettings(
+        seed=5, shape=(90, 128, 128), spacing_mm=(3.5, 2.8, 2.8)
+    )
+    phantom = hilum.make_phantom(settings)
     hilum.write_phantom(phantom, folder)
     return folder
 
@@ -109,10 +112,27 @@ def test_detect_writes_the_luna16_columns(capsys, scan, tmp_path):
 
 
 def test_phantom(capsys, tmp_path):
-    code, result, _ = run(capsys, "phantom", tmp_path, "--seed", "3", "--small")
+    argv = [
+        "--seed",
+        "3",
+        "--shape",
+        "40",
+        "64",
+        "64",
+        "--spacing",
+        "8",
+        "5",
+        "5",
+        "--dose",
+        "inf",
+    ]
+    code, result, _ = run(capsys, "phantom", tmp_path, *argv)
     assert code == 0
     assert (tmp_path / "annotations.csv").exists()
-    assert hilum.read_ct(tmp_path).series_uid == result["series_uid"]
+    volume = hilum.read_ct(tmp_path)
+    assert volume.series_uid == result["series_uid"]
+    assert volume.grid.spacing_mm == (8, 5, 5)
+    assert len(result["lesions"]) > 3
 
 
 @pytest.mark.parametrize(
@@ -173,7 +193,7 @@ FUNCTIONS = {
     "detect": (detect,),
     "phantom": (hilum.write_phantom, hilum.PhantomSettings),
 }
-ALIASES = {"age": "age_years", "small": "settings"}
+ALIASES = {"age": "age_years"}
 
 
 def test_every_command_has_its_public_function():

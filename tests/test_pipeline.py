@@ -18,7 +18,10 @@ from hilum.volume import CTVolume
 
 @pytest.fixture(scope="module")
 def phantom():
-    return hilum.make_phantom(hilum.PhantomSettings.small(seed=5))
+    settings = hilum.PhantomSettings(
+        seed=5, shape=(90, 128, 128), spacing_mm=(3.5, 2.8, 2.8)
+    )
+    return hilum.make_phantom(settings)
 
 
 @pytest.fixture(scope="module")

@@ -252,6 +252,41 @@ class Grid:
         return bool(np.linalg.norm(apart, axis=-1).max() <= atol_mm)
 
 
+def check_chest_sized(grid: Grid) -> None:
+    """Refuse what cannot be a CT of a chest, before its voxels are read.
+
+    Every reader asks this, so that a scan is refused alike in every format.
+
+    Args:
+        grid: Where the voxels would be, in any axis order.
+
+    Raises:
+        InputError: An edge is under 100 mm, or too long for a patient on a
+            table; there are too few slices, rows or columns, or too many voxels.
+    """
+    grid = grid.to_canonical()
+    size = " x ".join(
+        f"{n} x {s:.4g} mm" for n, s in zip(grid.shape, grid.spacing_mm, strict=True)
+    )
+    z, y, x = grid.extent_mm
+    if min(z, y, x) < 100 or z > 2500 or max(y, x) > 1000:
+        raise InputError(
+            f"Volume is {z:.0f} x {y:.0f} x {x:.0f} mm ({size}; up, back, left), which "
+            "no chest is: expected 100 to 2500 mm up and 100 to 1000 mm across. "
+            "Give a whole chest series, and check its spacing."
+        )
+    if grid.shape[0] < 8 or min(grid.shape[1:]) < 16:
+        raise InputError(
+            f"Volume has too few voxels for a chest ({size}; up, back, left): "
+            "expected at least 8 slices of 16 x 16."
+        )
+    if np.prod(grid.shape, dtype=np.float64) > 2**30:
+        raise InputError(
+            f"Volume has more than 2^30 voxels ({size}; up, back, left), over 2 GB. "
+            "Crop it to the chest or resample it first."
+        )
+
+
 def _is_singular(matrix: FloatArray) -> bool:
     """Tell whether the axes span no volume, whatever their length."""
     lengths = np.linalg.norm(matrix, axis=0)

@@ -1,0 +1,382 @@
+"""hilum reads a chest CT: nodules, their size and suspicion, and a report.
+
+For research and teaching; not a medical device. Results go to stdout as JSON,
+talk goes to stderr. Exit: 0 done, 1 a bug of ours, 2 usage, 3 input, 4 a missing
+extra, 5 weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import fields
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Self
+
+from hilum._version import __version__
+from hilum.errors import HilumError
+
+Commands = Any
+"""argparse keeps the type of its subparsers private."""
+
+STAGES = {
+    "read": "reading the slices",
+    "lungs": "finding the lungs",
+    "nodules": "looking for nodules",
+    "measure": "measuring them",
+    "malignancy": "judging them",
+    "patient": "summing up",
+    "write": "writing the documents",
+    "phantom": "building a chest",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; results go to stdout as JSON, messages to stderr.
+
+    Args:
+        argv: Arguments without the program's name; by default those of the
+            process.
+
+    Returns:
+        The exit code.
+    """
+    args = _parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.DEBUG if args.debug else logging.WARNING,
+        format="hilum: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        with Talk(quiet=args.quiet) as talk:
+            result = args.run(args, talk)
+    except HilumError as error:
+        if args.debug:
+            raise
+        sys.stderr.write(f"hilum: {error}\n")
+        return error.exit_code
+    json.dump(result, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+    return 0
+
+
+def entry_point() -> None:
+    """Run as a program: quiet about a closed pipe and a stop by the user."""
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except KeyboardInterrupt:
+        sys.stderr.write("hilum: stopped.\n")
+        code = 130
+    sys.exit(code)
+
+
+class Talk(AbstractContextManager["Talk"]):
+    """Progress on stderr: a line that moves on a terminal, plain lines elsewhere."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._status: Any = None
+        self._stage: str | None = None
+        self._start = 0.0
+
+    def __enter__(self) -> Self:
+        """Start the moving line, on a terminal."""
+        if not self._quiet and sys.stderr.isatty():
+            from rich.console import Console  # noqa: PLC0415  slow, and often unused
+
+            self._status = Console(stderr=True).status("")
+            self._status.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Finish the last stage."""
+        self._finish()
+        if self._status is not None:
+            self._status.stop()
+
+    def __call__(self, stage: str) -> None:
+        """Say that a stage starts, and how long the one before took."""
+        self._finish()
+        self._stage, self._start = stage, perf_counter()
+        if self._status is not None:
+            self._status.update(f"hilum: {STAGES.get(stage, stage)} …")
+
+    def say(self, text: str) -> None:
+        """Say something that is not progress."""
+        self._finish()
+        if not self._quiet:
+            sys.stderr.write(f"hilum: {text}\n")
+
+    def _finish(self) -> None:
+        stage, self._stage = self._stage, None
+        if stage is not None and not self._quiet:
+            seconds = perf_counter() - self._start
+            sys.stderr.write(f"hilum: {STAGES.get(stage, stage)}: {seconds:.1f} s\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hilum",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"hilum {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and logs")
+    parser.add_argument("--quiet", action="store_true", help="nothing on stderr")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (
+        _add_assess,
+        _add_find,
+        _add_convert,
+        _add_segment,
+        _add_detect,
+        _add_phantom,
+    ):
+        add(commands)
+    return parser
+
+
+def _add_source(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "source",
+        type=Path,
+        help="DICOM folder, file or zip, or .nii, .nii.gz, .mha, .mhd, .npz",
+    )
+
+
+def _add_series(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--series",
+        dest="series_uid",
+        metavar="UID",
+        help="the series to read, by its UID or the end of it; "
+        "default: the best chest series",
+    )
+
+
+def _add_assess(commands: Commands) -> None:
+    command = commands.add_parser("assess", help="from a CT to a report")
+    _add_source(command)
+    command.add_argument("out", type=Path, help="folder for the documents")
+    _add_series(command)
+    command.add_argument(
+        "--format",
+        dest="formats",
+        default="html",
+        metavar="NAMES",
+        help="comma-separated, of html and json; the JSON is always written; "
+        "default: %(default)s",
+    )
+    command.add_argument("--age", type=float, metavar="YEARS", help="of the patient")
+    command.add_argument("--sex", choices=("female", "male"))
+    command.add_argument(
+        "--family-history",
+        action=argparse.BooleanOptionalAction,
+        help="lung cancer in the family",
+    )
+    command.add_argument(
+        "--emphysema", action=argparse.BooleanOptionalAction, help="emphysema on CT"
+    )
+    command.add_argument(
+        "--settings", type=Path, metavar="TOML", help="settings of the stages"
+    )
+    command.add_argument(
+        "--force",
+        action="store_true",
+        help="give the probability even when the series is out of scope",
+    )
+    command.set_defaults(run=_assess)
+
+
+def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
+    from hilum.clinical.facts import Facts  # noqa: PLC0415  keeps --help quick
+    from hilum.pipeline import read_and_assess  # noqa: PLC0415
+    from hilum.report.documents import parse_formats, write_documents  # noqa: PLC0415
+
+    formats = parse_formats(args.formats)
+    facts = Facts(
+        age_years=args.age,
+        sex=args.sex,
+        family_history=args.family_history,
+        emphysema=args.emphysema,
+    )
+    volume, result = read_and_assess(
+        args.source,
+        series_uid=args.series_uid,
+        facts=facts,
+        settings=args.settings,
+        force=args.force,
+        progress=talk,
+    )
+    talk("write")
+    written = write_documents(result, volume, args.out, formats=formats)
+    for notice in result.notices:
+        talk.say(f"[{notice.stage}] {notice.message}")
+    talk.say(_verdict(result.to_json()))
+    return {
+        "series_uid": result.series_uid,
+        "scope": result.scope.to_json(),
+        "cancer_probability": result.cancer_probability.to_json(),
+        "nodules": len(result.nodules),
+        "documents": {name: str(path) for name, path in written.items()},
+    }
+
+
+def _verdict(tree: dict[str, Any]) -> str:
+    risk = tree["cancer_probability"]
+    head = f"{len(tree['nodules'])} nodule(s)"
+    if tree["nodules"]:
+        first = tree["nodules"][0]
+        head += f", the most suspicious {first['type']}, {first['diameter_mm']:.1f} mm"
+    if risk["value"] is None:
+        return f"{head}; out of scope: {' '.join(tree['scope']['reasons'])}"
+    return (
+        f"{head}; probability of cancer {risk['value']:.0%} "
+        f"({risk['low']:.0%} to {risk['high']:.0%}), for research only"
+    )
+
+
+def _add_find(commands: Commands) -> None:
+    command = commands.add_parser(
+        "find", help="list studies and series, and what is wrong in each"
+    )
+    command.add_argument("source", type=Path, help="DICOM folder, file or zip")
+    command.set_defaults(run=_find)
+
+
+def _find(args: argparse.Namespace, talk: Talk) -> Any:
+    from hilum.dicom import find_studies  # noqa: PLC0415  keeps --help quick
+
+    talk("read")
+    return find_studies(args.source).to_json()
+
+
+def _add_convert(commands: Commands) -> None:
+    command = commands.add_parser("convert", help="write a CT as another format")
+    _add_source(command)
+    command.add_argument("out", type=Path, help=".nii, .nii.gz, .mha, .mhd or .npz")
+    _add_series(command)
+    command.set_defaults(run=_convert)
+
+
+def _convert(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
+    from hilum.pipeline import describe_source  # noqa: PLC0415  keeps --help quick
+    from hilum.sources import convert  # noqa: PLC0415
+
+    talk("read")
+    volume = convert(args.source, args.out, series_uid=args.series_uid)
+    return {
+        "series_uid": volume.series_uid,
+        "file": str(args.out),
+        **describe_source(volume),
+        "notices": [notice.to_json() for notice in volume.notices],
+    }
+
+
+def _add_segment(commands: Commands) -> None:
+    command = commands.add_parser(
+        "segment", help="write the lung mask: 1 right lung, 2 left lung"
+    )
+    _add_source(command)
+    command.add_argument("out", type=Path, help=".nii, .nii.gz, .mha or .mhd")
+    _add_series(command)
+    command.set_defaults(run=_segment)
+
+
+def _segment(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
+    from hilum.pipeline import segment  # noqa: PLC0415  keeps --help quick
+
+    talk("lungs")
+    mask = segment(args.source, args.out, series_uid=args.series_uid)
+    litres = [
+        float((mask.voxels == label).sum()) * mask.grid.voxel_mm3 / 1e6
+        for label in (1, 2)
+    ]
+    return {
+        "file": str(args.out),
+        "right_l": round(litres[0], 3),
+        "left_l": round(litres[1], 3),
+    }
+
+
+def _add_detect(commands: Commands) -> None:
+    command = commands.add_parser(
+        "detect", help="write every candidate as a LUNA16 table"
+    )
+    _add_source(command)
+    command.add_argument("out", type=Path, help="a CSV file")
+    _add_series(command)
+    command.set_defaults(run=_detect)
+
+
+def _detect(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
+    from hilum.pipeline import detect  # noqa: PLC0415  keeps --help quick
+
+    talk("nodules")
+    candidates = detect(args.source, args.out, series_uid=args.series_uid)
+    return {"file": str(args.out), "candidates": len(candidates)}
+
+
+def _add_phantom(commands: Commands) -> None:
+    command = commands.add_parser(
+        "phantom", help="write a synthetic chest CT with known nodules"
+    )
+    command.add_argument("out", type=Path, help="folder for series and annotations.csv")
+    command.add_argument(
+        "--seed", type=int, default=0, help="who: anatomy and lesions; default: 0"
+    )
+    command.add_argument(
+        "--shape", type=int, nargs=3, metavar=("SLICES", "ROWS", "COLUMNS")
+    )
+    command.add_argument(
+        "--spacing",
+        dest="spacing_mm",
+        type=float,
+        nargs=3,
+        metavar=("SLICE", "ROW", "COLUMN"),
+        help="in mm",
+    )
+    command.add_argument("--thickness", dest="slice_thickness_mm", type=float)
+    command.add_argument("--kernel", choices=("soft", "sharp"))
+    command.add_argument(
+        "--dose", type=float, help="relative; 1 is usual, inf no noise"
+    )
+    command.add_argument("--tilt", dest="tilt_deg", type=float, help="of the gantry")
+    command.add_argument(
+        "--scan", type=int, help="number of this scan of the same person"
+    )
+    command.set_defaults(run=_phantom)
+
+
+def _phantom(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
+    from hilum.phantom import (  # noqa: PLC0415  keeps --help quick
+        PhantomSettings,
+        make_phantom,
+        write_phantom,
+    )
+    from hilum.settings import fill  # noqa: PLC0415
+
+    options = {
+        field.name: getattr(args, field.name)
+        for field in fields(PhantomSettings)
+        if getattr(args, field.name, None) is not None
+    }
+    talk("phantom")
+    phantom = make_phantom(fill(PhantomSettings, options, table="phantom"))
+    folder = write_phantom(phantom, args.out)
+    return {
+        "series_uid": phantom.volume.series_uid,
+        "folder": str(folder),
+        "annotations": str(args.out / "annotations.csv"),
+        "lesions": [truth.to_json() for truth in phantom.truths],
+    }

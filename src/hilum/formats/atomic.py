@@ -1,0 +1,43 @@
+"""Writing a file so that its name never stands for half of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from hilum.errors import InputError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a new file beside `path`, and give it that name once it is complete.
+
+    Args:
+        path: Replaced when the block ends without an error, otherwise untouched.
+    """
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the errors of the file system into one that names the file.
+
+    Raises:
+        InputError: The block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"Cannot write `{path.name}`: {error.strerror or type(error).__name__}. "
+            "Check that its folder exists, may be written to and has room."
+        ) from error

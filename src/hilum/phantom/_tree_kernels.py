@@ -1,0 +1,175 @@
+"""Compiled loops that grow a tree into a cloud of points."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def grow_tree(
+    points: Any, root: Any, heading: Any, randoms: Any, reach: float
+) -> tuple[Any, Any, Any]:
+    """Divide a cloud of points again and again, with a branch to each half.
+
+    A branch grows from its parent's end towards the centre of its points, by
+    the share `reach` of the way; then a plane through the branch divides the
+    points across their longest direction, off centre at random.
+
+    Args:
+        points: (n, 3), reordered in place.
+        root: (3,) where the tree starts.
+        heading: (3,) its first direction.
+        randoms: (m,) in [0, 1), used in turn.
+        reach: Share in (0, 1).
+
+    Returns:
+        Nodes (k, 3), parent of each (-1 for the root), points below each.
+    """
+    n = points.shape[0]
+    nodes = np.empty((2 * n + 1, 3))
+    parents = np.full(2 * n + 1, -1)
+    below = np.zeros(2 * n + 1, np.int64)
+    nodes[0] = root
+    below[0] = n
+    used = 1
+    stack = np.empty((256, 3), np.int64)
+    ways = np.empty((256, 3))
+    stack[0] = (0, n, 0)
+    ways[0] = heading
+    depth = 1
+    draw = 0
+    while depth > 0:
+        depth -= 1
+        first, last, node = stack[depth]
+        way = ways[depth].copy()
+        count = last - first
+        middle = np.zeros(3)
+        for i in range(first, last):
+            middle += points[i]
+        middle /= count
+        split = _divide(points, first, last, way, middle, randoms[draw % randoms.size])
+        draw += 1
+        for half in range(2):
+            a, b = (first, split) if half == 0 else (split, last)
+            if b <= a:
+                continue
+            center = np.zeros(3)
+            for i in range(a, b):
+                center += points[i]
+            center /= b - a
+            share = 1.0
+            if b - a > 1:
+                share = reach * (0.75 + 0.5 * randoms[draw % randoms.size])
+            draw += 1
+            step = (center - nodes[node]) * share
+            length = np.sqrt((step * step).sum())
+            if length < 1e-6:
+                continue
+            if b - a > 1:  # vessels turn gently
+                step += 0.5 * length * way
+                step *= length / np.sqrt((step * step).sum() + 1e-12)
+            nodes[used] = nodes[node] + step
+            parents[used] = node
+            below[used] = b - a
+            if b - a > 1 and depth < 255:
+                stack[depth] = (a, b, used)
+                ways[depth] = step / length
+                depth += 1
+            used += 1
+    return nodes[:used], parents[:used], below[:used]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _divide(
+    points: Any, first: int, last: int, way: Any, middle: Any, chance: float
+) -> int:
+    """Reorder points so that one side of a plane along `way` comes first."""
+    if last - first == 2:
+        return first + 1
+    helper = np.zeros(3)
+    helper[np.argmin(np.abs(way))] = 1.0
+    u = np.cross(way, helper)
+    u /= np.sqrt((u * u).sum())
+    v = np.cross(way, u)
+    uu = uv = vv = 0.0
+    for i in range(first, last):
+        p = points[i] - middle
+        pu, pv = (p * u).sum(), (p * v).sum()
+        uu += pu * pu
+        uv += pu * pv
+        vv += pv * pv
+    angle = 0.5 * np.arctan2(2 * uv, uu - vv)
+    across = np.cos(angle) * u + np.sin(angle) * v
+    spread = np.sqrt(max(uu, vv) / (last - first))
+    # one side gets more: a stem that goes on, and a side branch
+    off = (chance - 0.5) * 1.6
+    off += 0.35 if off > 0 else -0.35
+    edge = (middle * across).sum() + off * spread
+    split = first
+    for i in range(first, last):
+        if (points[i] * across).sum() < edge:
+            for k in range(3):
+                keep = points[i, k]
+                points[i, k] = points[split, k]
+                points[split, k] = keep
+            split += 1
+    return min(max(split, first + 1), last - 1)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def bend_branches(
+    nodes: Any, parents: Any, radii: Any, wiggle: Any, step_mm: float
+) -> Any:
+    """Draw each branch as a curve that leaves along its parent.
+
+    Args:
+        nodes: (k, 3).
+        parents: (k,), -1 for the root, which has no branch.
+        radii: (k,) at the end of each branch.
+        wiggle: (k, 3) shift of the middle of each branch, in branch lengths.
+        step_mm: About the length of a piece.
+
+    Returns:
+        (n, 8) start, end, radius at start and end.
+    """
+    pieces = 0
+    for k in range(1, nodes.shape[0]):
+        step = nodes[k] - nodes[parents[k]]
+        pieces += 1 + int(np.sqrt((step * step).sum()) / step_mm)
+    out = np.empty((pieces, 8))
+    done = 0
+    for k in range(1, nodes.shape[0]):
+        p = parents[k]
+        a, b = nodes[p], nodes[k]
+        step = b - a
+        length = np.sqrt((step * step).sum())
+        leave = step.copy()
+        if parents[p] >= 0:
+            before = a - nodes[parents[p]]
+            size = np.sqrt((before * before).sum())
+            if size > 1e-6:
+                leave = 0.65 * step + 0.35 * before * (length / size)
+        start = min(radii[p], radii[k] * 1.25)
+        count = 1 + int(length / step_mm)
+        old = a.copy()
+        for i in range(count):
+            t = (i + 1) / count
+            h = t * t * (3 - 2 * t)
+            new = (
+                a * (1 - h)
+                + b * h
+                + leave * (t * (1 - t) * (1 - t))
+                - step * (t * t * (1 - t))
+                + wiggle[k] * (length * t * (1 - t))
+            )
+            s = i / count
+            out[done, :3] = old
+            out[done, 3:6] = new
+            out[done, 6] = start + (radii[k] - start) * s
+            out[done, 7] = start + (radii[k] - start) * t
+            old = new
+            done += 1
+    return out

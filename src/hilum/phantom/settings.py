@@ -1,0 +1,118 @@
+"""What to scan and how: the settings of a phantom."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from hilum.errors import InputError
+from hilum.findings import Point
+from hilum.space import Grid, Index, Spacing
+
+Kernel = Literal["soft", "sharp"]
+NOISE_HU = {"soft": 16.0, "sharp": 45.0}
+"""Noise in the middle of the body at dose 1 and 2.5 mm slices."""
+CENTER_MM = (0.0, -2.0, -8.0)
+"""Point (x, y, z) of the chest that lies in the middle of the scan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhantomSettings:
+    """One scan of one synthetic person.
+
+    Attributes:
+        seed: Who: anatomy, and where lesions go. The same seed is the same
+            person at any spacing, dose or tilt.
+        shape: Voxels along (slice, row, column).
+        spacing_mm: Distance of voxel centres along (slice, row, column); with
+            tilt, slices are this far apart along the table.
+        slice_thickness_mm: Thickness over which a slice averages; None for the
+            slice spacing.
+        kernel: Reconstruction kernel: "soft", or "sharp" with crisper edges
+            and more and finer noise.
+        dose: Relative dose, > 0; noise falls with its square root. `inf` is a
+            scan without noise.
+        tilt_deg: Gantry tilt; > 0 raises the back of each slice to the head.
+        blood_hu: Density of blood: about 45, or 150 to 400 with contrast.
+        couch: Whether the patient lies on a couch.
+        scan: Number of this scan of the person; another number is another day,
+            with other noise.
+        shift_mm: How far (x, y, z) the person lies from where the first scan had
+            them; world points of truths move along.
+
+    Raises:
+        InputError: A value is out of its range.
+    """
+
+    seed: int = 0
+    shape: Index = (240, 512, 512)
+    spacing_mm: Spacing = (1.5, 0.7, 0.7)
+    slice_thickness_mm: float | None = None
+    kernel: Kernel = "soft"
+    dose: float = 1.0
+    tilt_deg: float = 0.0
+    blood_hu: int = 45
+    couch: bool = True
+    scan: int = 1
+    shift_mm: Point = (0.0, 0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        """Refuse what no scanner could do."""
+        checks = {
+            "seed": (self.seed >= 0, "a whole number >= 0"),
+            "shape": (min(self.shape) >= 1, "three counts >= 1"),
+            "spacing_mm": (_all_positive(self.spacing_mm), "three numbers > 0"),
+            "slice_thickness_mm": (
+                self.slice_thickness_mm is None or 0 < self.slice_thickness_mm <= 20,
+                "None, or above 0 and at most 20",
+            ),
+            "kernel": (self.kernel in NOISE_HU, f"one of {', '.join(NOISE_HU)}"),
+            "dose": (self.dose > 0, "> 0"),
+            "tilt_deg": (abs(self.tilt_deg) <= 30, "between -30 and 30"),
+            "blood_hu": (0 <= self.blood_hu <= 600, "between 0 and 600"),
+            "scan": (self.scan >= 1, "a whole number >= 1"),
+            "shift_mm": (bool(np.isfinite(self.shift_mm).all()), "finite"),
+        }
+        for name, (fine, need) in checks.items():
+            if not fine:
+                raise InputError(
+                    f"Phantom setting `{name}` is {getattr(self, name)!r}; "
+                    f"it must be {need}."
+                )
+
+    @property
+    def visit(self) -> tuple[int, int]:
+        """Who came for which scan: what one study has in common."""
+        return self.seed, self.scan
+
+    @property
+    def thickness_mm(self) -> float:
+        """Slice thickness, given or taken from the spacing."""
+        return self.slice_thickness_mm or self.spacing_mm[0]
+
+    @property
+    def noise_hu(self) -> float:
+        """Standard deviation of the noise in the middle of the body."""
+        if math.isinf(self.dose):
+            return 0.0
+        return NOISE_HU[self.kernel] * math.sqrt(2.5 / self.thickness_mm / self.dose)
+
+    @property
+    def grid(self) -> Grid:
+        """Where the voxels are; sheared when the gantry is tilted."""
+        slice_mm, row_mm, column_mm = self.spacing_mm
+        tilt = math.radians(self.tilt_deg)
+        affine = np.eye(4)
+        affine[:3, 0] = (0, 0, slice_mm)
+        affine[:3, 1] = (0, row_mm * math.cos(tilt), row_mm * math.sin(tilt))
+        affine[:3, 2] = (column_mm, 0, 0)
+        middle = [(n - 1) / 2 for n in self.shape]
+        affine[:3, 3] = np.array(CENTER_MM) - affine[:3, :3] @ middle
+        return Grid(self.shape, affine)
+
+
+def _all_positive(values: Spacing) -> bool:
+    return all(math.isfinite(v) and v > 0 for v in values)

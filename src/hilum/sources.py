@@ -1,0 +1,61 @@
+"""Where a CT comes from: one function for whatever the user named.
+
+`dicom` and `formats` do the reading; this decides which of the two.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hilum import dicom, formats
+from hilum.errors import InputError
+from hilum.volume import CTVolume
+
+
+def read_ct(source: Path, *, series_uid: str | None = None) -> CTVolume:
+    """Read a CT from whatever it is stored in.
+
+    Args:
+        source: A DICOM folder, file or zip, or a NIfTI, MetaImage or npz file.
+        series_uid: The series to read where there are several, by its whole UID
+            or the end of it; by default the best chest series is chosen.
+
+    Returns:
+        The volume in canonical order, with the repairs of reading as notices.
+
+    Raises:
+        InputError: There is no chest CT that can be read, and why.
+    """
+    source = Path(source)
+    if not source.exists():
+        raise InputError(
+            f"There is nothing at `{source.name}`. Check the path; it may be a DICOM "
+            "folder, file or zip, or a .nii, .nii.gz, .mha, .mhd or .npz file."
+        )
+    if source.is_file() and formats.is_volume_file(source):
+        if series_uid is not None:
+            raise InputError(
+                f"`{source.name}` holds one volume, so there is no series to pick. "
+                "Leave out --series."
+            )
+        return formats.read_volume(source)
+    return dicom.read_dicom(source, series_uid=series_uid)
+
+
+def convert(source: Path, out: Path, *, series_uid: str | None = None) -> CTVolume:
+    """Read a CT and write it as another format.
+
+    Args:
+        source: As for `read_ct`.
+        out: Ends in .nii, .nii.gz, .mha, .mhd or .npz.
+        series_uid: As for `read_ct`.
+
+    Returns:
+        The volume that was written.
+
+    Raises:
+        InputError: The CT cannot be read, or the file cannot be written.
+    """
+    volume = read_ct(source, series_uid=series_uid)
+    formats.write_volume(volume, Path(out))
+    return volume

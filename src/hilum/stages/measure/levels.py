@@ -1,0 +1,150 @@
+"""Hounsfield levels around a candidate: of the lung, of the nodule, of a halo.
+
+The edge of a nodule is put half-way between two levels, so these decide on its
+size. Each is a median, which a crossing vessel or a rib does not move much.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hilum.space import Index
+from hilum.stages.measure.boxes import box_around, depth_of, distance_to, within
+from hilum.stages.measure.filling import find_filling
+from hilum.stages.measure.neighbourhood import BoolArray, HUField, Neighbourhood
+
+DENSEST_RIM_HU = 300.0
+"""Level that a denser rim is taken to have.
+
+A calcified nodule is densest in the middle; half of that level would put its edge
+inside the soft tissue that surrounds the calcification.
+"""
+
+_LUNG_HU = -850.0
+_LUNG_CEILING_HU = -500.0
+_NOISE_HU = 20.0
+_SOFT_TISSUE_HU = 100.0
+_THIN_SLICES = 4.0
+_RING_MM = (2.0, 3.2)
+_BLUR_MM = 1.2
+_FEWEST_CELLS = 20
+
+
+def smooth(hood: Neighbourhood, hu: HUField, sigma_mm: float) -> HUField:
+    """Blur with a Gaussian."""
+    from scipy import ndimage  # noqa: PLC0415  slow to import
+
+    sigma = [sigma_mm / s for s in hood.cell_mm]
+    return np.asarray(ndimage.gaussian_filter(hu, sigma, truncate=2.5), np.float32)
+
+
+def lung_level(hood: Neighbourhood) -> tuple[float, float]:
+    """Measure level and noise of the lung around the candidate, in HU."""
+    around = hood.distance_mm > 0.6 * hood.diameter_mm
+    lung = hood.lungs & around & (hood.hu < _LUNG_CEILING_HU)
+    if np.count_nonzero(lung) < _FEWEST_CELLS:
+        lung = around & (hood.hu < _LUNG_CEILING_HU) & (hood.hu > -1000)
+    if np.count_nonzero(lung) < _FEWEST_CELLS:
+        return _LUNG_HU, _NOISE_HU
+    step = hood.cells[2]
+    pair = lung[:, :, :-step] & lung[:, :, step:]
+    jump = np.abs(hood.hu[:, :, step:] - hood.hu[:, :, :-step])[pair]
+    noise = 1.4826 * float(np.median(jump)) / 2**0.5 if jump.size else _NOISE_HU
+    return float(np.median(hood.hu[lung])), noise
+
+
+def find_core(hood: Neighbourhood, room: BoolArray, lung_hu: float) -> Index:
+    """Find the cell near the centre of the candidate where most tissue is around."""
+    soft = np.clip(hood.hu, -1000, 200)
+    blurred = smooth(hood, soft, max(0.5, 0.12 * hood.diameter_mm))
+    score = (blurred - lung_hu) * (1 - 0.3 * (hood.distance_mm / hood.near_mm) ** 2)
+    near = hood.distance_mm <= hood.near_mm
+    score[~(near & room if (near & room).any() else near)] = -np.inf
+    return highest(score)
+
+
+def highest(field: HUField) -> Index:
+    """Give the cell of the largest value; the first of equals."""
+    z, y, x = np.unravel_index(int(np.argmax(field)), field.shape)
+    return int(z), int(y), int(x)
+
+
+def inner_cells(hood: Neighbourhood, cells: BoolArray) -> BoolArray:
+    """Give the cells that the edge does not blur, or the deepest if all are."""
+    blur = [max(v, _BLUR_MM) for v in hood.voxel_mm]
+    z, y, x = (s / b for s, b in zip(hood.cell_mm, blur, strict=True))
+    depth = depth_of(cells, (z, y, x))
+    inner = cells & (depth > 1)
+    if np.count_nonzero(inner) < _FEWEST_CELLS:
+        inner = cells & (depth >= 0.6 * depth.max())
+    return inner
+
+
+def full_level(
+    hood: Neighbourhood,
+    cells: BoolArray,
+    inner: BoolArray,
+    tissue: BoolArray,
+    lung_hu: float,
+) -> tuple[float, float]:
+    """Measure the level of the inner part, as if no edge had blurred it.
+
+    A nodule of a few slices nowhere shows its full level; how much of it it shows
+    follows from its size, which follows from its level: three rounds settle it.
+
+    Args:
+        hood: The surroundings.
+        cells: Those of the nodule.
+        inner: Those of them to measure.
+        tissue: All that is as dense, the nodule included.
+        lung_hu: Level of the lung.
+
+    Returns:
+        Level in HU, and the share of it, above the lung, that the scan shows.
+    """
+    seen = level = float(np.median(hood.hu[inner]))
+    box = box_around(cells)
+    tall_mm = (box[0].stop - box[0].start) * hood.cell_mm[0]
+    if tall_mm > (_THIN_SLICES + 0.5) * hood.slice_mm:
+        return min(level, DENSEST_RIM_HU), 1.0
+    filling = find_filling(hood, cells, tissue, lung_hu)
+    for _ in range(3):
+        share = filling.expected_at(hood, inner, level)
+        if share > 0.98:
+            break
+        full = lung_hu + (seen - lung_hu) / max(share, 0.5)
+        level = min(full, max(seen, _SOFT_TISSUE_HU))
+    shown = (seen - lung_hu) / max(level - lung_hu, 1.0)
+    return min(level, DENSEST_RIM_HU), min(max(shown, 0.1), 1.0)
+
+
+def halo_level(
+    hood: Neighbourhood, cells: BoolArray, rest: BoolArray, where: BoolArray
+) -> float | None:
+    """Measure what lies 2 to 3 mm beside a nodule on its large slices.
+
+    Where a nodule has a ground-glass halo this is the level of the halo; around
+    others it is lung, because blur in the axial plane does not reach that far.
+
+    Args:
+        hood: The surroundings.
+        cells: Those of the dense nodule.
+        rest: Other dense tissue, which is kept clear of.
+        where: Where to look.
+
+    Returns:
+        Level in HU, or None where there is too little to see.
+    """
+    areas = cells.sum(axis=(1, 2))
+    margin = [int(_RING_MM[1] / s) + 2 for s in hood.cell_mm]
+    box = box_around(cells, (0, margin[1], margin[2]))
+    large = np.flatnonzero(areas[box[0]] >= 0.6 * areas.max())
+    box = (slice(box[0].start + large[0], box[0].start + large[-1] + 1), *box[1:])
+    plane = (1e3, hood.cell_mm[1], hood.cell_mm[2])
+    off = distance_to(cells[box], plane, beyond=2 * _RING_MM[1])
+    ring = (off > _RING_MM[0]) & (off <= _RING_MM[1]) & where[box]
+    if rest[box].any():
+        ring &= ~within(rest[box], plane, _BLUR_MM)
+    if np.count_nonzero(ring) < _FEWEST_CELLS:
+        return None
+    return float(np.median(hood.hu[box][ring]))

@@ -1,0 +1,146 @@
+"""Where a nodule ends: half-way between its own level and that of the lung.
+
+The edge of a blurred object lies where the scan reads half-way between inside and
+outside, whatever the blur; both levels are measured on the spot. Where a
+ground-glass halo surrounds a dense nodule, the edge is that of the halo.
+
+Sources:
+    Kuhnigk et al., "Morphological segmentation and partial volume analysis for
+    volumetry of solid pulmonary lesions in thoracic CT scans", IEEE TMI
+    2006;25:417.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hilum.findings import Candidate
+from hilum.stages.measure.boxes import close, within
+from hilum.stages.measure.levels import (
+    find_core,
+    halo_level,
+    inner_cells,
+    lung_level,
+    smooth,
+)
+from hilum.stages.measure.neighbourhood import BoolArray, Neighbourhood, cut_out
+from hilum.stages.measure.search import FAINTEST_HU, Outline, Search
+from hilum.volume import CTVolume, Mask
+
+_WIDER = (1.0, 1.5, 2.25)
+_CALM = 10
+_CALM_MM = 0.8
+_HALO_HU = 140.0
+_GLASS_HU = 200.0
+_SOLID_HU = -250.0
+_MOSTLY = 0.6
+_BLUR_MM = 1.2
+_PLEURA_MM = 3.0
+_AIR_HU = -450.0
+_SMALLEST_BALL_MM = 6.0
+_LAST_RESORT = 0.65
+_SPECK_MM3 = 2.0
+
+
+def find_outline(
+    volume: CTVolume, candidate: Candidate, lungs: Mask
+) -> tuple[Neighbourhood, Outline | None]:
+    """Outline a candidate, looking further around if it turns out larger.
+
+    Args:
+        volume: The CT.
+        candidate: Its centre lies inside the volume.
+        lungs: Labels on the grid of the volume.
+
+    Returns:
+        The surroundings, and the outline in them or None when nothing stands out.
+
+    Raises:
+        InputError: The centre lies outside the volume.
+    """
+    *sooner, last = (times * candidate.diameter_mm for times in _WIDER)
+    narrow = None
+    for size_mm in sooner:
+        hood = cut_out(volume, candidate, lungs, diameter_mm=size_mm)
+        outline = outline_nodule(hood, widest=False)
+        narrow = narrow or (hood, outline)
+        if outline is None:
+            return narrow
+        if not outline.outgrows:
+            return hood, outline
+    hood = cut_out(volume, candidate, lungs, diameter_mm=last)
+    return hood, outline_nodule(hood)
+
+
+def outline_nodule(hood: Neighbourhood, *, widest: bool = True) -> Outline | None:
+    """Find the cells of the nodule, or None when nothing but a speck stands out.
+
+    Args:
+        hood: The surroundings.
+        widest: Whether the outline must end within them.
+    """
+    lung_hu, noise_hu = lung_level(hood)
+    room = _room(hood)
+    seed = find_core(hood, room, lung_hu)
+    start_hu = float(smooth(hood, hood.hu, 0.5)[seed])
+    if start_hu - lung_hu < FAINTEST_HU:
+        return None
+    off = hood.distances_from(seed)
+    search = Search(hood, seed, off, room, lung_hu, hood.reach_mm, widest)
+    noisy = start_hu - lung_hu < _CALM * noise_hu
+    calm = smooth(hood, hood.hu, _CALM_MM) if noisy else hood.hu
+    dense = search.settle(calm, start_hu)
+    if dense is None or np.count_nonzero(dense.cells) * hood.cell_mm3 < _SPECK_MM3:
+        return None
+    if dense.outgrows:
+        return dense
+    faint = _find_halo(search, dense)
+    if faint is not None:
+        return faint
+    if search.leaks(dense.cells):
+        tight = replace(search, reach_mm=_LAST_RESORT * hood.diameter_mm)
+        cut = tight.settle(dense.hu, dense.rim_hu)
+        return replace(cut or dense, joined=True)
+    return dense
+
+
+def _find_halo(search: Search, dense: Outline) -> Outline | None:
+    """Find the outline of the ground glass around a dense nodule, if there is any."""
+    hood, lung_hu = search.hood, search.lung_hu
+    rest = dense.tissue & ~dense.cells
+    halo_hu = halo_level(hood, dense.cells, rest, search.reachable)
+    if halo_hu is None or not _HALO_HU < halo_hu - lung_hu < dense.edge_hu - lung_hu:
+        return None
+    core = within(dense.cells, hood.cell_mm, max(*hood.voxel_mm, _BLUR_MM))
+    faint = search.settle(smooth(hood, hood.hu, _CALM_MM), halo_hu, core=core)
+    if faint is None or faint.rim_hu - lung_hu < _GLASS_HU:
+        return None
+    inner = hood.hu[inner_cells(hood, faint.cells)]
+    if np.mean(inner > _SOLID_HU) > _MOSTLY:
+        return None
+    if not search.leaks(faint.cells):
+        return faint
+    return None if search.widest else replace(faint, outgrows=True)
+
+
+def _room(hood: Neighbourhood) -> BoolArray:
+    """Give the cells that may belong to a nodule: the lung, and what dents it.
+
+    The pleura is drawn anew here, finer than the lung mask: a ball wider than the
+    candidate rolls along the air from outside, and what it cannot reach is room.
+    Where that leaves out most of the candidate, the lung mask is taken as it is,
+    and if that does too, the candidate's own sphere.
+    """
+    if hood.lungs[hood.distance_mm <= hood.reach_mm + 2].all():
+        return hood.lungs
+    near = within(hood.lungs, hood.cell_mm, _PLEURA_MM)
+    ball = max(_SMALLEST_BALL_MM, hood.diameter_mm)
+    room = near & close(near & (hood.hu < _AIR_HU), hood.cell_mm, ball)
+    sphere = hood.distance_mm <= 0.5 * hood.diameter_mm
+    for more in (hood.lungs, hood.distance_mm <= 0.6 * hood.diameter_mm):
+        if np.count_nonzero(sphere & room) >= _MOSTLY * np.count_nonzero(sphere):
+            break
+        room = room | more
+    return room
