@@ -32,7 +32,7 @@ from hilum.dicom.geometry import (
 from hilum.dicom.headers import WANTED, is_ct
 from hilum.dicom.hounsfield import shift_slice, to_hu
 from hilum.dicom.looks import describe
-from hilum.dicom.repeats import list_mm
+from hilum.dicom.words import count, list_mm, shorten
 
 AXIAL = (1, 0, 0, 0, 1, 0)
 
@@ -498,3 +498,10 @@ def test_a_file_is_described_by_its_start(head, look):
 def test_positions_are_listed_to_a_limit():
     assert list_mm([1.25, -28.0]) == "1.25, -28 mm"
     assert list_mm([1.0] * 8, most=3) == "1, 1, 1 and 5 more mm"
+
+
+def test_things_are_counted_and_uids_shortened():
+    assert count(1, "slice") == "1 slice"
+    assert count(0, "slice") == "0 slices"
+    assert shorten("1.2.3") == "1.2.3"
+    assert shorten("1.2.840.113619.2.55.3") == "…19.2.55.3"
