@@ -339,6 +339,13 @@ def test_the_number_of_elements_has_a_limit(monkeypatch):
     assert "elements" in scan(start + many).damage
 
 
+def test_blank_bytes_are_damage_and_not_a_million_elements():
+    start = bytes(128) + b"DICM" + explicit(8, 0x60, b"CS", b"CT")
+    found = scan(start + bytes(4000))
+    assert found.damage == "its header is damaged"
+    assert found.elements[0x00080060] == b"CT"
+
+
 def test_what_is_no_image_is_not_scanned_to_its_end():
     start = bytes(128) + b"DICM" + explicit(8, 0x60, b"CS", b"SR")
     rest = explicit(0x28, 0x10, b"US", b"\1\0")

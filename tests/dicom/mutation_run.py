@@ -43,7 +43,7 @@ from pydicom.tag import Tag
 from hilum.errors import InputError
 from hilum.volume import CTVolume
 
-LIMIT_S = 10
+LIMIT_S = 20
 SYNTAXES = UNCOMPRESSED | LOSSLESS | LOSSY
 SMALL = SeriesSpec(shape=(12, 32, 32), spacing_mm=(12, 9, 9), thickness_mm=12.0)
 MARKS = {True: b"\xe0\x7f\x10\x00", False: b"\x7f\xe0\x00\x10"}

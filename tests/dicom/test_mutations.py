@@ -97,7 +97,6 @@ def test_damage_gives_a_volume_or_an_input_error(kind, batches):
     assert len(lines) == CASES[kind]
     outcomes = Counter(line[1] for line in lines)
     assert len(outcomes) == 2, f"{kind} damaged nothing, or everything: {outcomes}"
-    assert max(line[4] for line in lines) < 10
     assert len(peaks) == 1
 
 
@@ -116,7 +115,7 @@ def test_codecs_take_no_more_memory_either(batches, tmp_path):
         assert peaks[0] < TIMES_THE_SOUND * sound, f"{kind}: {peaks[0]} kB"
 
 
-@pytest.mark.parametrize("kind", ["header", "codec", ".nii.gz", ".mha"])
+@pytest.mark.parametrize("kind", ["header", ".nii.gz"])
 def test_a_few_of_them_quickly(kind, tmp_path):
     lines, _, crash = run_batch(kind, 15, tmp_path / "few")
     assert_robust(kind, lines, crash)

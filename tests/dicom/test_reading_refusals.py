@@ -322,10 +322,10 @@ def test_a_bomb_is_refused_at_once(tmp_path):
                     member.write(chunk)
     assert path.stat().st_size < 2_000_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(InputError):
         read_dicom(path)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 200_000, f"{grown} kB for a zip of 1 MB"
 
@@ -348,13 +348,13 @@ def test_a_zip_that_lies_about_its_sizes_is_refused(tmp_path):
 
 def test_links_in_a_zip_are_not_followed(tmp_path):
     make_series(tmp_path / "secret")
-    path = tmp_path / "links.zip"
+    path = tmp_path / "scan.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for k, file in enumerate(sorted((tmp_path / "secret").iterdir())):
             info = zipfile.ZipInfo(f"IM{k}.dcm")
             info.create_system, info.external_attr = 3, 0o120777 << 16
             archive.writestr(info, str(file))
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="is a link"):
         read_dicom(path)
 
 

@@ -223,7 +223,7 @@ def test_one_slice_of_another_orientation(tmp_path):
 
 def two_series(folder, **other):
     """A thin soft series and another one; gives their UIDs."""
-    thin = SeriesSpec(shape=(60, 32, 40), spacing_mm=(4, 9, 9), thickness_mm=4.0)
+    thin = SeriesSpec(shape=(96, 32, 40), spacing_mm=(2.5, 9, 9), thickness_mm=2.5)
     spec = replace(SeriesSpec(series_uid=f"{ROOT}.1.2", number=3), **other)
     make_series(folder / "thin", thin)
     make_series(folder / "other", spec)
@@ -237,7 +237,7 @@ def test_the_thinner_series_is_chosen_and_both_are_listed(tmp_path):
     assert study.uid == STUDY
     assert {s.uid for s in study.series} == {thin, thick}
     assert all(s.usable and s.problem is None for s in study.series)
-    assert {s.uid: s.count for s in study.series} == {thin: 60, thick: 30}
+    assert {s.uid: s.count for s in study.series} == {thin: 96, thick: 30}
     series, notices = choose_series(search.studies)
     assert series.uid == thin
     assert noticed(notices, "2|two|other")
@@ -251,7 +251,7 @@ def test_another_series_can_be_picked(tmp_path):
     for wanted in (thin, thick):
         volume = read_dicom(tmp_path, series_uid=wanted)
         assert volume.series_uid == wanted
-        assert volume.grid.shape[0] == {thin: 60, thick: 30}[wanted]
+        assert volume.grid.shape[0] == {thin: 96, thick: 30}[wanted]
 
 
 def test_a_series_that_is_not_there_is_refused_with_those_that_are(tmp_path):
@@ -319,10 +319,10 @@ def test_the_listing_turns_into_json(tmp_path):
     trees = [study.to_json() for study in search.studies]
     assert json.loads(json.dumps(trees)) == trees
     series = {s["uid"]: s for s in trees[0]["series"]}
-    assert series[SERIES]["slice_spacing_mm"] == pytest.approx(4)
-    assert series[SERIES]["slice_thickness_mm"] == pytest.approx(4)
-    assert series[SERIES]["count"] == 60
-    assert list(series[SERIES]["shape"]) == [60, 32, 40]
+    assert series[SERIES]["slice_spacing_mm"] == pytest.approx(2.5)
+    assert series[SERIES]["slice_thickness_mm"] == pytest.approx(2.5)
+    assert series[SERIES]["count"] == 96
+    assert list(series[SERIES]["shape"]) == [96, 32, 40]
     assert series[SERIES]["usable"] is True
     scout = next(s for uid, s in series.items() if ".77" in uid)
     assert scout["usable"] is False

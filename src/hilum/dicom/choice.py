@@ -23,7 +23,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from hilum.dicom.headers import Header, read_text
-from hilum.dicom.series import Series, Study, shorten
+from hilum.dicom.series import Series, Study
+from hilum.dicom.words import count, shorten
 from hilum.errors import InputError
 from hilum.findings import Notice
 
@@ -39,6 +40,9 @@ _OTHER_PART = re.compile(
 _SIEMENS = re.compile(r"^[A-Z][a-z]?(\d{2})", re.IGNORECASE)
 _CANON = re.compile(r"^FC(\d{2})", re.IGNORECASE)
 _STANDARD, _LUNG, _UNKNOWN, _SHARP = range(4)
+_IMAGES = frozenset(
+    ["CT", "MR", "PT", "CR", "DX", "MG", "NM", "US", "XA", "OT", "localizer", "unknown"]
+)
 _NAMED_KERNELS = {
     "SOFT": _STANDARD,
     "STANDARD": _STANDARD,
@@ -161,7 +165,8 @@ def _explain_none(every: Sequence[Series], candidates: Sequence[Series]) -> str:
         return f"CT series {shorten(series.uid)} cannot be read. {series.problem}"
     if candidates:
         reasons = " ".join(
-            f"{shorten(s.uid)} ({s.count} images): {s.problem}" for s in candidates[:4]
+            f"{shorten(s.uid)} ({count(s.count, 'image')}): {s.problem}"
+            for s in candidates[:4]
         )
         return f"None of {len(candidates)} CT series can be read. {reasons}"
     return (
@@ -182,7 +187,8 @@ def _make_notices(
     others = [s for s in candidates if s is not chosen and not _is_aside(s)]
     if others:
         listed = "; ".join(
-            s.label + ("" if s.usable else f", not readable: {s.problem}")
+            s.label
+            + ("" if s.usable else f", not readable: {(s.problem or '').rstrip('.')}")
             for s in others[:8]
         )
         more = f"; and {len(others) - 8} more" if len(others) > 8 else ""
@@ -216,8 +222,9 @@ def _count_objects(every: Iterable[Series]) -> str:
             if header.is_localizer:
                 kind = "localizer"
             elif header.is_secondary:
-                kind = "secondary capture"
+                kind = "screenshot (secondary capture)"
             kinds[kind] += 1
     return ", ".join(
-        f"{n} {kind} {'image' if n == 1 else 'images'}" for kind, n in kinds.items()
+        count(n, f"{kind} image") if kind in _IMAGES else f"{n} {kind}"
+        for kind, n in kinds.items()
     )

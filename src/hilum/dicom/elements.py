@@ -49,7 +49,8 @@ _MACROS = frozenset(
 )
 _SEQUENCES = _GROUPS | _MACROS
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_LAST_TAG_OF_ANY, _LAST_TAG = 0x0020FFFF, 0xFFFDFFFF
+_LAST_TAG_OF_ANY, _LAST_TAG = 0x0020FFFF, 0x7FE00007
+_FIRST_TAG = 0x00020000
 _LAST_TAG_OF_META, _META = 0x0002FFFF, b"\x02\x00"
 _CHUNK = 8192
 _MOST_ELEMENTS = 1_000_000
@@ -252,6 +253,8 @@ class _Scanner:
                 break
             tag, _, length, start = self.head(pos, explicit=explicit)
             self.elements_left -= 1
+            if tag < _FIRST_TAG:  # blank bytes, most often
+                raise DamagedError("its header is damaged")
             if ask and tag > _LAST_TAG_OF_ANY:
                 if not self.is_image(out):
                     return pos

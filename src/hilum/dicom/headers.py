@@ -338,12 +338,16 @@ def _read_marks(elements: Elements, *, big: bool) -> tuple[float | str | None, .
     if 0x00209156 in elements:
         acquisition = read_whole(elements, 0x00209156, big=big)
     phase = elements.get(0x00209241)
+    numbers = (temporal, acquisition, read_number(elements, 0x00181060))
+    temporal, acquisition, trigger = (
+        n if n is not None and math.isfinite(n) else None for n in numbers
+    )
     times = (read_text(elements, t) for t in (0x00189074, 0x0008002A, 0x00080032))
     return (
         temporal,
         acquisition,
         phase.hex() if isinstance(phase, bytes) else None,
-        read_number(elements, 0x00181060),
+        trigger,
         read_text(elements, 0x00181210).replace("\\", " ") or None,
         read_text(elements, 0x00080008) or None,
         next((t for t in times if t), None),

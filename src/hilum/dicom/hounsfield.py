@@ -55,7 +55,7 @@ def to_hu(
     foreign = _find_foreign_padding(raw, bits_stored, padding)
     values = _to_values(raw, bits_stored, shift, signed=signed)
     blank = _find_padding(values, rescale, padding)
-    hu = _rescale(values, *rescale)
+    hu = _rescale(values, bits_stored, *rescale)
     for mask in (foreign, blank):
         if mask is not None:
             hu[mask] = AIR_HU
@@ -78,16 +78,18 @@ def _to_values(raw: Stored, bits: int, shift: int, *, signed: bool) -> npt.NDArr
     return values
 
 
-def _rescale(values: npt.NDArray[Any], slope: float, intercept: float) -> HUArray:
+def _rescale(
+    values: npt.NDArray[Any], bits: int, slope: float, intercept: float
+) -> HUArray:
     """Compute slope * value + intercept, rounded and clipped to the floor."""
     if values.dtype.itemsize == 2 and slope == 1 and intercept == int(intercept):
         add = int(intercept)
-        limits = np.iinfo(values.dtype)
-        low = max(int(limits.min), AIR_HU - add)
-        high = min(int(limits.max), _CEILING_HU - add)
+        least = -(1 << (bits - 1)) if values.dtype.kind == "i" else 0
+        most = least + (1 << bits) - 1
+        low, high = max(least, AIR_HU - add), min(most, _CEILING_HU - add)
         if low <= high:
             # clipped before, the sum stays in range, whatever wraps on the way
-            if low > limits.min or high < limits.max:
+            if low > least or high < most:
                 # limits of the same type: with int the loop is six times slower
                 kind = values.dtype.type
                 np.clip(values, kind(low), kind(high), out=values)

@@ -28,8 +28,9 @@ from hilum.dicom.geometry import (
     is_straight,
 )
 from hilum.dicom.headers import Header
-from hilum.dicom.repeats import choose_regular_part, choose_slices, list_mm
+from hilum.dicom.repeats import choose_regular_part, choose_slices
 from hilum.dicom.stacks import find_stack
+from hilum.dicom.words import count, list_mm
 from hilum.errors import InputError
 from hilum.findings import Notice
 from hilum.space import FloatArray, Grid, check_chest_sized
@@ -89,7 +90,7 @@ def make_plan(headers: Sequence[Header], opener: Opener) -> Plan:
     corners = corners[choice.members]
     if len(slices) < LEAST_SLICES:
         raise InputError(
-            f"It has {len(slices)} slice positions; a volume needs at least "
+            f"It has {count(len(slices), 'slice position')}; a volume needs at least "
             f"{LEAST_SLICES}. Pass the folder that holds all slices of the series."
         )
     run, more = _find_run(slices, corners @ normal)

@@ -14,8 +14,9 @@ from hilum.dicom.guard import guarded
 from hilum.dicom.pixels import check_codestream, read_frame, read_slices
 from hilum.dicom.plans import Plan, make_plan
 from hilum.dicom.search import find_studies
-from hilum.dicom.series import Series, shorten
+from hilum.dicom.series import Series
 from hilum.dicom.stacks import make_damage_notice
+from hilum.dicom.words import shorten
 from hilum.errors import InputError
 from hilum.findings import Notice
 from hilum.space import Grid

@@ -18,6 +18,7 @@ from hilum.dicom.geometry import find_repeats, fit_run
 from hilum.dicom.guard import guarded
 from hilum.dicom.headers import MARKS, Header
 from hilum.dicom.pixels import read_frame
+from hilum.dicom.words import count, list_mm
 from hilum.errors import InputError
 from hilum.findings import Notice
 from hilum.space import FloatArray
@@ -64,8 +65,8 @@ def choose_slices(
     dropped = sum(map(len, groups)) - sum(map(len, kept))
     if dropped:
         text = (
-            f"{dropped} of {len(headers)} slices lie where another one with the same "
-            "pixels lies; one of each was used."
+            f"{dropped} of {count(len(headers), 'slice')} lie where another one with "
+            "the same pixels lies; one of each was used."
         )
         notices.append(Notice("duplicate-slices", text, "read"))
     if any(len(g) > 1 for g in kept):
@@ -148,8 +149,12 @@ def _tell_apart(
             f"{list_mm(places)} along the slice normal. Keep one acquisition in the "
             "folder."
         )
-    rest = [index for index in every if index not in set(run)]
-    return _join([run, rest], position_of, positions_mm, "order of InstanceNumber")
+    text = (
+        f"{len(every)} slices lie at {len(groups)} positions, and only the order of "
+        f"InstanceNumber tells them apart; the first run of {len(run)} slices was used."
+    )
+    kept = [[index] for index in sorted(run, key=position_of.__getitem__)]
+    return kept, Notice("repeated-positions", text, "read")
 
 
 def _split(
@@ -171,7 +176,11 @@ def _is_single(part: Group, position_of: dict[int, int]) -> bool:
 
 
 def _find_first_run(groups: list[Group], headers: Sequence[Header]) -> Group | None:
-    """Find the first of several complete runs of InstanceNumber."""
+    """Find the first of several runs of InstanceNumber that cover the positions.
+
+    They run through all positions and then start over, or count the slices at one
+    position before they go to the next; any other order tells nothing.
+    """
 
     def number(index: int) -> int:
         return headers[index].instance_number
@@ -179,13 +188,19 @@ def _find_first_run(groups: list[Group], headers: Sequence[Header]) -> Group | N
     every = sorted((index for group in groups for index in group), key=number)
     if len({number(index) for index in every}) < len(every):
         return None
-    if len({len(group) for group in groups}) == 1:
-        return [min(group, key=number) for group in groups]
     position_of = {index: n for n, group in enumerate(groups) for index in group}
-    runs: list[Group] = [[]]
+    repeats = len(groups[0])
+    if {len(group) for group in groups} == {repeats}:
+        blocks = [every[n : n + repeats] for n in range(0, len(every), repeats)]
+        if all(len({position_of[index] for index in b}) == 1 for b in blocks):
+            return [block[0] for block in blocks]
+    runs: list[Group] = []
+    seen: set[int] = set()
     for index in every:
-        if position_of[index] in {position_of[other] for other in runs[-1]}:
+        if not runs or position_of[index] in seen:
             runs.append([])
+            seen.clear()
+        seen.add(position_of[index])
         runs[-1].append(index)
     longest = max(runs, key=len)
     return longest if len(longest) >= _ALMOST_ALL * len(groups) else None
@@ -200,12 +215,12 @@ def _join(
     """Take the first part, and of the others what it lacks if that fits."""
     chosen = {position_of[index]: index for index in parts[0]}
     total = sum(map(len, parts))
-    count = len(set(position_of.values()))
+    positions = len(set(position_of.values()))
     text = (
-        f"{total} slices lie at {count} positions, told apart by {name}; the "
+        f"{total} slices lie at {positions} positions, told apart by {name}; the "
         f"{len(chosen)} slices of the most complete of {len(parts)} groups were used"
     )
-    if len(chosen) < _ALMOST_ALL * count:
+    if len(chosen) < _ALMOST_ALL * positions:
         whole = dict(chosen)
         for part in parts[1:]:
             for index in part:
@@ -216,15 +231,3 @@ def _join(
             chosen = whole
     groups = [[chosen[n]] for n in sorted(chosen)]
     return groups, Notice("repeated-positions", f"{text}.", "read")
-
-
-def list_mm(values: Sequence[float], most: int = 5) -> str:
-    """List positions for a message.
-
-    Example:
-        >>> list_mm([1.0, 2.5, 4.0], most=2)
-        '1, 2.5 and 1 more mm'
-    """
-    shown = ", ".join(f"{v:.6g}" for v in values[:most])
-    more = f" and {len(values) - most} more" if len(values) > most else ""
-    return f"{shown}{more} mm"

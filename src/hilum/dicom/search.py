@@ -20,6 +20,7 @@ from hilum.dicom.guard import guarded
 from hilum.dicom.headers import DICOMDIR, Header
 from hilum.dicom.looks import claims_dicom, describe, is_junk, is_volume_name
 from hilum.dicom.series import UNNAMED, Study, make_series, order_of
+from hilum.dicom.words import count, list_files
 from hilum.errors import InputError
 from hilum.findings import Notice
 
@@ -213,12 +214,13 @@ def _explain_nothing(source: Path, found: _Findings, *, is_single: bool) -> str:
         what = f"`{source.name}` is no DICOM file that can be read: {things[0][1]}."
     else:
         what = (
-            f"`{source.name}` holds no DICOM file that can be read, but "
-            f"{len(things)} others: {_list_files_of(things)}."
+            f"`{source.name}` holds no DICOM file that can be read. It holds "
+            f"{count(len(things), 'other file')}: {list_files(things)}."
         )
     names = [source.name, *(name for name, _ in things)]
     if any(is_volume_name(name) for name in names):
-        return f"{what} Give the NIfTI or MetaImage file itself, unpacked."
+        unpack = "" if source.is_dir() or is_single else "Unpack it. "
+        return f"{what} {unpack}Give the NIfTI or MetaImage file itself."
     if any(look == "a zip" for _, look in things):
         return f"{what} Give the zip itself."
     return f"{what} Give a DICOM folder, file or zip, or a NIfTI or MetaImage file."
@@ -227,21 +229,16 @@ def _explain_nothing(source: Path, found: _Findings, *, is_single: bool) -> str:
 def _make_notices(found: _Findings) -> Iterator[Notice]:
     if found.damaged:
         text = (
-            f"{len(found.damaged)} files cannot be read as DICOM: "
-            f"{_list_files_of(found.damaged)}."
+            f"{count(len(found.damaged), 'file')} cannot be read as DICOM: "
+            f"{list_files(found.damaged)}."
         )
         yield Notice("damaged-files", text, "read")
     zips = [name for name, look in found.others if look == "a zip"]
     if zips:
-        text = f"{len(zips)} zips inside were not opened: {', '.join(zips[:3])}."
+        text = f"{count(len(zips), 'zip')} inside not opened: {', '.join(zips[:3])}."
         yield Notice("nested-archives", text, "read")
     others = [(name, look) for name, look in found.others if look != "a zip"]
     if others:
-        listed = _list_files_of(others)
-        text = f"{len(others)} files are no DICOM and were ignored: {listed}."
+        listed = list_files(others)
+        text = f"{count(len(others), 'file')} ignored that are no DICOM: {listed}."
         yield Notice("ignored-files", text, "read")
-
-
-def _list_files_of(things: Sequence[tuple[str, str]], most: int = 3) -> str:
-    shown = ", ".join(f"`{name}` ({what})" for name, what in things[:most])
-    return shown + (f" and {len(things) - most} more" if len(things) > most else "")

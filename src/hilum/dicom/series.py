@@ -11,6 +11,7 @@ from hilum.dicom.doubts import find_doubts
 from hilum.dicom.files import Opener
 from hilum.dicom.headers import Header, read_number
 from hilum.dicom.plans import Plan, make_plan
+from hilum.dicom.words import count, shorten
 from hilum.errors import InputError
 from hilum.findings import Notice
 from hilum.space import Index, Spacing
@@ -93,7 +94,7 @@ class Series:
             f", {self.slice_spacing_mm:.4g} mm apart" if self.slice_spacing_mm else ""
         )
         about = f" ({about})" if about else ""
-        return f"{shorten(self.uid)}{about}: {self.count} images{spacing}"
+        return f"{shorten(self.uid)}{about}: {count(self.count, 'image')}{spacing}"
 
     def to_json(self) -> dict[str, Any]:
         """Give what `hilum find` lists."""
@@ -131,16 +132,6 @@ class Study:
     def to_json(self) -> dict[str, Any]:
         """Give what `hilum find` lists."""
         return {"uid": self.uid, "series": [s.to_json() for s in self.series]}
-
-
-def shorten(uid: str) -> str:
-    """Give the end of a UID, which is what tells it from others.
-
-    Example:
-        >>> shorten("1.2.840.113619.2.55.3")
-        '…19.2.55.3'
-    """
-    return uid if len(uid) <= 12 else f"…{uid[-9:]}"
 
 
 def make_series(headers: Sequence[Header], opener: Opener) -> Series:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from hilum.dicom.faults import find_fault
 from hilum.dicom.headers import Header, Vector
+from hilum.dicom.words import count
 from hilum.errors import InputError
 from hilum.findings import Notice
 
@@ -48,7 +49,9 @@ def find_stack(headers: Sequence[Header]) -> Stack:
     notices: list[Notice] = []
     slices = [h for h in headers if not h.is_localizer]
     if not slices:
-        raise InputError(f"It holds {len(headers)} localizer images and no slices.")
+        raise InputError(
+            f"It holds {count(len(headers), 'localizer image')} and no slices."
+        )
     faults = [(h, find_fault(h)) for h in slices]
     faulty = [(h, f) for h, f in faults if f and not h.is_secondary]
     good = [h for h, fault in faults if not fault]
@@ -57,7 +60,7 @@ def find_stack(headers: Sequence[Header]) -> Stack:
     if not good:
         header, fault = faulty[0] if faulty else faults[0]
         raise InputError(
-            f"None of its {len(slices)} images can be used; of `{header.name}`: "
+            f"None of its images can be used ({len(slices)}); of `{header.name}`: "
             f"{fault}."
         )
     if len(faulty) > _MOST_FAULTY * (len(good) + len(faulty)):
@@ -67,9 +70,9 @@ def find_stack(headers: Sequence[Header]) -> Stack:
         )
     if faulty:
         notices.append(make_damage_notice(faulty, len(good) + len(faulty)))
-    for kind, count in ignored.items():
-        if count:
-            text = f"{count} {kind} images in the series were ignored."
+    for kind, number in ignored.items():
+        if number:
+            text = f"{count(number, kind)} in the series ignored."
             notices.append(Notice("ignored-objects", text, "read"))
     stacks = _split(good)
     main = stacks[0]
@@ -83,14 +86,14 @@ def find_stack(headers: Sequence[Header]) -> Stack:
     return Stack(main, tuple(notices))
 
 
-def make_damage_notice(faulty: Sequence[tuple[Header, str]], count: int) -> Notice:
+def make_damage_notice(faulty: Sequence[tuple[Header, str]], total: int) -> Notice:
     """Name the slices that could not be used.
 
     Args:
         faulty: Slices, and why.
-        count: How many slices the series has.
+        total: How many slices the series has.
     """
-    text = f"{len(faulty)} of {count} slices could not be used: {_list_faults(faulty)}."
+    text = f"{len(faulty)} of {total} slices could not be used: {_list_faults(faulty)}."
     return Notice("damaged-slices", text, "read")
 
 

@@ -14,9 +14,8 @@ def grow_tree(
 ) -> tuple[Any, Any, Any]:
     """Divide a cloud of points again and again, with a branch to each half.
 
-    A branch grows from its parent's end towards the centre of its points, by
-    the share `reach` of the way; then a plane through the branch divides the
-    points across their longest direction, off centre at random.
+    A branch grows towards the centre of its points, by the share `reach` of the
+    way; then a plane through it divides them, off centre at random.
 
     Args:
         points: (n, 3), reordered in place.
@@ -29,66 +28,54 @@ def grow_tree(
         Nodes (k, 3), parent of each (-1 for the root), points below each.
     """
     n = points.shape[0]
-    nodes = np.empty((2 * n + 1, 3))
-    parents = np.full(2 * n + 1, -1)
+    nodes, parents = np.empty((2 * n + 1, 3)), np.full(2 * n + 1, -1)
     below = np.zeros(2 * n + 1, np.int64)
-    nodes[0] = root
-    below[0] = n
-    used = 1
-    stack = np.empty((256, 3), np.int64)
-    ways = np.empty((256, 3))
-    stack[0] = (0, n, 0)
-    ways[0] = heading
-    depth = 1
-    draw = 0
+    nodes[0], below[0] = root, n
+    stack, ways = np.empty((256, 3), np.int64), np.empty((256, 3))
+    stack[0], ways[0] = (0, n, 0), heading
+    used, depth, draw = 1, 1, 0
     while depth > 0:
         depth -= 1
         first, last, node = stack[depth]
         way = ways[depth].copy()
-        count = last - first
-        middle = np.zeros(3)
-        for i in range(first, last):
-            middle += points[i]
-        middle /= count
-        split = _divide(points, first, last, way, middle, randoms[draw % randoms.size])
+        split = _divide(points, first, last, way, randoms[draw % randoms.size])
         draw += 1
         for half in range(2):
             a, b = (first, split) if half == 0 else (split, last)
-            if b <= a:
-                continue
-            center = np.zeros(3)
-            for i in range(a, b):
-                center += points[i]
-            center /= b - a
             share = 1.0
             if b - a > 1:
                 share = reach * (0.75 + 0.5 * randoms[draw % randoms.size])
             draw += 1
-            step = (center - nodes[node]) * share
+            step = (_center(points, a, b) - nodes[node]) * share
             length = np.sqrt((step * step).sum())
             if length < 1e-6:
                 continue
             if b - a > 1:  # vessels turn gently
                 step += 0.5 * length * way
                 step *= length / np.sqrt((step * step).sum() + 1e-12)
-            nodes[used] = nodes[node] + step
-            parents[used] = node
-            below[used] = b - a
+            nodes[used], parents[used], below[used] = nodes[node] + step, node, b - a
             if b - a > 1 and depth < 255:
-                stack[depth] = (a, b, used)
-                ways[depth] = step / length
+                stack[depth], ways[depth] = (a, b, used), step / length
                 depth += 1
             used += 1
     return nodes[:used], parents[:used], below[:used]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _divide(
-    points: Any, first: int, last: int, way: Any, middle: Any, chance: float
-) -> int:
+def _center(points: Any, first: int, last: int) -> Any:
+    """Mean of some points."""
+    center = np.zeros(3)
+    for i in range(first, last):
+        center += points[i]
+    return center / (last - first)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _divide(points: Any, first: int, last: int, way: Any, chance: float) -> int:
     """Reorder points so that one side of a plane along `way` comes first."""
     if last - first == 2:
         return first + 1
+    middle = _center(points, first, last)
     helper = np.zeros(3)
     helper[np.argmin(np.abs(way))] = 1.0
     u = np.cross(way, helper)
@@ -157,18 +144,10 @@ def bend_branches(
         old = a.copy()
         for i in range(count):
             t = (i + 1) / count
-            h = t * t * (3 - 2 * t)
-            new = (
-                a * (1 - h)
-                + b * h
-                + leave * (t * (1 - t) * (1 - t))
-                - step * (t * t * (1 - t))
-                + wiggle[k] * (length * t * (1 - t))
-            )
-            s = i / count
-            out[done, :3] = old
-            out[done, 3:6] = new
-            out[done, 6] = start + (radii[k] - start) * s
+            new = a + step * (t * t * (3 - 2 * t)) - step * (t * t * (1 - t))
+            new += leave * (t * (1 - t) * (1 - t)) + wiggle[k] * (length * t * (1 - t))
+            out[done, :3], out[done, 3:6] = old, new
+            out[done, 6] = start + (radii[k] - start) * (i / count)
             out[done, 7] = start + (radii[k] - start) * t
             old = new
             done += 1

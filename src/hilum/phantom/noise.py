@@ -65,7 +65,7 @@ class Reconstruction:
         u = np.fft.rfftfreq(columns, column_mm)[None, :]
         f = np.hypot(u, v)
         sharpness = transfer(f, settings.kernel)
-        grain = (f * 0 + 1) * sharpness
+        grain = np.sqrt(f + 0.02) * sharpness
         level = np.exp(-((u / (0.12 * np.abs(v) + 0.01)) ** 2)) * grain
         return cls(settings, sharpness, _to_unit(grain), _to_unit(level))
 

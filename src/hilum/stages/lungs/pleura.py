@@ -25,12 +25,13 @@ from hilum.stages.lungs.thorax import (
 )
 from hilum.volume import in_threads
 
-# longest chord at each scale, and how thick for it a filling must be; the first
-# scale is of vessels and small nodules, for which no thickness is asked
+# longest chord at each scale, and the radius of the ball that must fit into what is
+# taken in there: 0.12 of the chord, more where only the heart is so large, and none
+# for vessels and small nodules
 SCALES_MM = (25.0, 40.0, 60.0, 90.0, 140.0)
-THICKNESS = 0.14
+BALLS_MM = (0.0, 4.8, 7.2, 10.8, 19.6)
 # of 49 axes, so many must be chords: anywhere, and near the ribs
-CHORDS = 12
+CHORDS = 11
 RIB_CHORDS = 2
 # "near the ribs" is inside the tangents of both lungs by this; further in, the
 # number asked for rises by this for each mm
@@ -195,19 +196,29 @@ def _thick_filling(
     counts = chords.counts[some]
     filling = np.zeros(free.shape, np.bool_)
     filling[some] = counts[:, 0] >= asked
-    for scale, length_mm in enumerate(SCALES_MM[1:], 1):
+    for scale, ball_mm in enumerate(BALLS_MM[1:], 1):
         wide = filling.copy()
         wide[some] |= counts[:, scale] >= asked
-        filling |= _open(wide, THICKNESS * length_mm, spacing_mm)
+        filling |= _open(wide, ball_mm, spacing_mm)
     return filling
 
 
 def _open(mask: BoolArray, radius_mm: float, spacing_mm: float) -> BoolArray:
-    """Keep what a ball inside the mask can reach."""
+    """Keep what a ball inside the mask can reach; large balls on coarser cubes."""
     from edt import edt  # noqa: PLC0415  slow to import
 
-    core = edt(mask, anisotropy=(spacing_mm,) * 3, parallel=2) > radius_mm
-    return grow(core, radius_mm + spacing_mm, spacing_mm) & mask
+    step = 2 if radius_mm > 4 * spacing_mm else 1
+    coarse_mm = step * spacing_mm
+    coarse = np.ascontiguousarray(mask[::step, ::step, ::step])
+    deep = edt(coarse, anisotropy=(coarse_mm,) * 3, parallel=2)
+    core = deep > radius_mm + (step - 1) * spacing_mm
+    if not core.any():
+        return core if step == 1 else np.zeros(mask.shape, np.bool_)
+    reached = grow(core, radius_mm + coarse_mm, coarse_mm)
+    for axis in range(3):
+        reached = np.repeat(reached, step, axis=axis)
+    depth, height, width = mask.shape
+    return reached[:depth, :height, :width] & mask
 
 
 def _round_off(filling: BoolArray, spacing_mm: float) -> BoolArray:

@@ -13,6 +13,10 @@ LUNG_ML = 10.0
 RADII_MM = (2.6, 4.0, 5.1, 7.6, 10.0, 12.6, 15.1, 20.0)
 CORE_SHARE = 0.1
 SHARED_COLUMNS = 0.5
+# lungs that no erosion parts are two when so much lies on either side of the
+# midline; one lung may bulge across it
+HALF_SHARE = 0.25
+CLEAR_MM = 15.0
 DENSE_HU = 180
 
 
@@ -44,7 +48,9 @@ def tell_sides(thorax: Thorax, lungs: BoolArray, airways: BoolArray) -> LabelArr
     cores = parts if two else _part(lungs, thorax.spacing_mm)
     if cores is None:
         middle = _middle(thorax, airways)
-        return _by_place(parts, large, middle)
+        cores = _halves(lungs, middle, thorax.spacing_mm)
+        if cores is None:
+            return _by_place(parts, large, middle)
     if cores is parts:
         first, second = (np.nonzero(parts == p)[2].mean() for p in large[:2])
         return _by_place(parts, large, (first + second) / 2)
@@ -80,6 +86,18 @@ def _part(lungs: BoolArray, spacing_mm: float) -> LabelArray | None:
             side[second] = RIGHT + LEFT - side[first]
             return np.asarray(side[parts], np.uint8)
     return None
+
+
+def _halves(lungs: BoolArray, middle: float, spacing_mm: float) -> LabelArray | None:
+    """Take what lies clearly on each side of the midline; None if that is one lung."""
+    clear = CLEAR_MM / spacing_mm
+    columns = np.arange(lungs.shape[2])
+    cores = np.zeros(lungs.shape, np.uint8)
+    cores[..., columns < middle - clear] = RIGHT
+    cores[..., columns > middle + clear] = LEFT
+    cores[~lungs] = 0
+    sizes = np.bincount(cores.ravel(), minlength=3)[1:]
+    return cores if sizes.min() >= HALF_SHARE * sizes.sum() else None
 
 
 def _are_two(parts: LabelArray, first: int, second: int) -> bool:

@@ -203,15 +203,13 @@ def find_aerated(thorax: Thorax, *, air_hu: int) -> BoolArray:
 def _inside_trunk(thorax: Thorax, air_hu: int) -> BoolArray:
     """Find what the body surrounds on axial slices, without blankets and cables."""
     import cc3d  # noqa: PLC0415  slow to import
-    from scipy.ndimage import binary_dilation, binary_erosion  # noqa: PLC0415  slow
+    from scipy.ndimage import binary_erosion  # noqa: PLC0415  slow to import
 
-    tissue = thorax.hu >= air_hu
-    thick = binary_erosion(tissue, border_value=1)
+    thick = binary_erosion(thorax.hu >= air_hu, border_value=1)
     if not thick.any():
-        return np.ones(tissue.shape, np.bool_)
+        return np.ones(thick.shape, np.bool_)
     body = cc3d.largest_k(thick, k=1, connectivity=6) > 0
-    body = binary_dilation(body, iterations=2, mask=tissue)
-    inside = np.zeros(tissue.shape, np.bool_)
+    inside = np.zeros(body.shape, np.bool_)
     for z, plane in enumerate(body):
         parts = cc3d.connected_components(~plane, connectivity=4)
         open_parts = np.unique(parts[_rim(plane.shape) & thorax.outside[z]])

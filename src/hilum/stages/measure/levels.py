@@ -13,6 +13,9 @@ from hilum.stages.measure.boxes import box_around, depth_of, distance_to, within
 from hilum.stages.measure.filling import find_filling
 from hilum.stages.measure.neighbourhood import BoolArray, HUField, Neighbourhood
 
+FAINTEST_HU = 80.0
+"""A nodule stands out from the lung by at least this."""
+
 DENSEST_RIM_HU = 300.0
 """Level that a denser rim is taken to have.
 
@@ -105,7 +108,8 @@ def full_level(
     seen = level = float(np.median(hood.hu[inner]))
     box = box_around(cells)
     tall_mm = (box[0].stop - box[0].start) * hood.cell_mm[0]
-    if tall_mm > (_THIN_SLICES + 0.5) * hood.slice_mm:
+    thick = tall_mm > (_THIN_SLICES + 0.5) * hood.slice_mm
+    if thick or seen - lung_hu < FAINTEST_HU:
         return min(level, DENSEST_RIM_HU), 1.0
     filling = find_filling(hood, cells, tissue, lung_hu)
     for _ in range(3):

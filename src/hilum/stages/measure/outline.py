@@ -19,6 +19,7 @@ import numpy as np
 from hilum.findings import Candidate
 from hilum.stages.measure.boxes import close, within
 from hilum.stages.measure.levels import (
+    FAINTEST_HU,
     find_core,
     halo_level,
     inner_cells,
@@ -26,10 +27,11 @@ from hilum.stages.measure.levels import (
     smooth,
 )
 from hilum.stages.measure.neighbourhood import BoolArray, Neighbourhood, cut_out
-from hilum.stages.measure.search import FAINTEST_HU, Outline, Search
+from hilum.stages.measure.search import Outline, Search
 from hilum.volume import CTVolume, Mask
 
 _WIDER = (1.0, 1.5, 2.25)
+_LARGEST_MM = 100.0
 _CALM = 10
 _CALM_MM = 0.8
 _HALO_HU = 140.0
@@ -39,7 +41,7 @@ _MOSTLY = 0.6
 _BLUR_MM = 1.2
 _PLEURA_MM = 3.0
 _AIR_HU = -450.0
-_SMALLEST_BALL_MM = 6.0
+_BALL_MM = (6.0, 30.0)
 _LAST_RESORT = 0.65
 _SPECK_MM3 = 2.0
 
@@ -60,7 +62,8 @@ def find_outline(
     Raises:
         InputError: The centre lies outside the volume.
     """
-    *sooner, last = (times * candidate.diameter_mm for times in _WIDER)
+    size_mm = candidate.diameter_mm
+    *sooner, last = (min(times * size_mm, _LARGEST_MM) for times in _WIDER)
     narrow = None
     for size_mm in sooner:
         hood = cut_out(volume, candidate, lungs, diameter_mm=size_mm)
@@ -136,7 +139,7 @@ def _room(hood: Neighbourhood) -> BoolArray:
     if hood.lungs[hood.distance_mm <= hood.reach_mm + 2].all():
         return hood.lungs
     near = within(hood.lungs, hood.cell_mm, _PLEURA_MM)
-    ball = max(_SMALLEST_BALL_MM, hood.diameter_mm)
+    ball = float(np.clip(hood.diameter_mm, *_BALL_MM))
     room = near & close(near & (hood.hu < _AIR_HU), hood.cell_mm, ball)
     sphere = hood.distance_mm <= 0.5 * hood.diameter_mm
     for more in (hood.lungs, hood.distance_mm <= 0.6 * hood.diameter_mm):

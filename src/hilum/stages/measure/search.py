@@ -19,11 +19,8 @@ from hilum.stages.measure.boxes import (
     part_at,
     within,
 )
-from hilum.stages.measure.levels import full_level, highest, inner_cells
+from hilum.stages.measure.levels import FAINTEST_HU, full_level, highest, inner_cells
 from hilum.stages.measure.neighbourhood import BoolArray, HUField, Neighbourhood
-
-FAINTEST_HU = 80.0
-"""A nodule stands out from the lung by at least this."""
 
 _CUTS = (0.45, 0.6, 0.75, 0.9)
 _ROUNDS = 4

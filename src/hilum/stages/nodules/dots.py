@@ -37,6 +37,12 @@ HALVED_FROM = 3.4
 Halving earlier is faster, but then the strength depends on where the voxels fall.
 """
 
+SHAPE_EXPONENT = 0.5
+"""How much the equality of the curvatures counts.
+
+At 1 (Li, Sone and Doi) no nodule may hang on a vessel, at 0 bent vessels pass.
+"""
+
 BALL_CURVATURE = 3**1.5 * math.sqrt(2 / math.pi) * math.exp(-1.5) / 3
 """Normalised curvature at the centre of a ball of contrast 1 at that width.
 
@@ -204,9 +210,8 @@ def strongest(dots: Dots, inside: BoolArray, most: int) -> Dots:
 def dot_strength(least: FloatArray, greatest: FloatArray) -> FloatArray:
     """Turn principal curvatures into the strength of a dot.
 
-    The least curvature times the square root of its ratio to the greatest: the
-    ratio itself (Li, Sone and Doi) forgives no vessel that a nodule hangs on, no
-    ratio at all lets bent vessels pass.
+    The least curvature, times its ratio to the greatest to the power of
+    `SHAPE_EXPONENT`.
 
     Args:
         least: (n,) least principal curvature, > 0 where it bends down.
@@ -221,4 +226,4 @@ def dot_strength(least: FloatArray, greatest: FloatArray) -> FloatArray:
     """
     good = least > 0
     ratio = np.divide(least, greatest, out=np.zeros_like(least), where=good)
-    return np.asarray(np.where(good, least * np.sqrt(ratio), 0.0))
+    return np.asarray(np.where(good, least * ratio**SHAPE_EXPONENT, 0.0))
