@@ -60,7 +60,8 @@ def measure(volume: CTVolume) -> tuple[float, float]:
 
 def real(folder: Path) -> None:
     """Print a table of the real series and of their nodules."""
-    rows = list(csv.DictReader((folder / "annotations.csv").open()))
+    with (folder / "annotations.csv").open() as file:
+        rows = list(csv.DictReader(file))
     print("\nseries                    right l  left l  soft %  bone ml  notices")
     nodules = []
     for path in sorted((folder / "ct").iterdir()):

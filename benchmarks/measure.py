@@ -13,6 +13,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,10 @@ def ball(
     z, y, x = (np.arange(n) * s for n, s in zip(shape, spacing, strict=True))
     full = np.zeros(shape)
     parts = 7, 5, 5
-    steps = [((np.arange(n) + 0.5) / n - 0.5) * s for n, s in zip(parts, spacing)]
+    steps = [
+        ((np.arange(n) + 0.5) / n - 0.5) * s
+        for n, s in zip(parts, spacing, strict=True)
+    ]
     for a in (z + origin[2] - center[2])[None] + steps[0][:, None]:
         for b in (y + origin[1] - center[1])[None] + steps[1][:, None]:
             for c in (x + origin[0] - center[0])[None] + steps[2][:, None]:
@@ -91,7 +95,7 @@ def ball(
 
 
 def annotated(folder: Path, draws: int = 3) -> None:
-    """Measure every annotated nodule from candidates that are off by 1-2 mm and 20 %."""
+    """Measure every annotated nodule from candidates 1-2 mm and 20 % off."""
     print("annotated nodules: diameter of the readers, of the equal sphere, mean axis")
     off, axes, repeats, times = [], [], [], []
     for volume, lungs, rows in _scans(folder):
@@ -177,7 +181,7 @@ def _ratings(row: Row) -> Iterator[str]:
         if not row[f"{name}_mean"]:
             continue
         rating = float(row[f"{name}_mean"])
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             if low <= rating < high:
                 yield f"{name} {low} to {high}"
 
@@ -230,7 +234,8 @@ def _jittered(row: Row, size: float, rng: np.random.Generator) -> Candidate:
     """Make a candidate 1 to 2 mm beside the centre that the readers gave."""
     way = rng.normal(size=3)
     way *= rng.uniform(1, 2) / np.linalg.norm(way)
-    x, y, z = (float(row[k]) + w for k, w in zip(("coordX", "coordY", "coordZ"), way))
+    keys = ("coordX", "coordY", "coordZ")
+    x, y, z = (float(row[k]) + w for k, w in zip(keys, way, strict=True))
     return Candidate((x, y, z), size, 0.5)
 
 

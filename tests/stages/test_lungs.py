@@ -393,7 +393,8 @@ def covered(mask, center_mm, diameter_mm, *, within_mm):
 @pytest.mark.real
 @pytest.mark.slow
 def test_every_annotated_nodule_is_in_the_lungs(real_data):
-    rows = list(csv.DictReader((real_data / "annotations.csv").open()))
+    with (real_data / "annotations.csv").open() as file:
+        rows = list(csv.DictReader(file))
     assert len(rows) == 28
     missed = []
     for patient in sorted({row["patient"] for row in rows}):

@@ -21,7 +21,7 @@ HEAD = struct.Struct("<BIIII")
 ANSWER = struct.Struct("<BI")
 READY = b"\x06"
 CODECS = ("jpeg", "jpeg-ls", "jpeg-2000", "rle")
-SECONDS_A_FRAME = 10.0
+SECONDS_A_FRAME = 5.0
 ERRORS = (ArithmeticError, MemoryError, RuntimeError, TypeError, ValueError)
 _END = b"\xff\xd9"
 

@@ -47,7 +47,17 @@ _MACROS = frozenset(
         *(0x00189118, 0x00189314, 0x00189325, 0x00189329),
     )
 )
-_SEQUENCES = _GROUPS | _MACROS
+SEQUENCES = _GROUPS | _MACROS
+"""Functional groups and what is inside; a scan for multi-frame files wants them."""
+
+_NUMBERS = {
+    order: (
+        struct.Struct(order + "HH2sH").unpack_from,
+        struct.Struct(order + "HHI").unpack_from,
+        struct.Struct(order + "I").unpack_from,
+    )
+    for order in "<>"
+}
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LAST_TAG_OF_ANY, _LAST_TAG = 0x0020FFFF, 0x7FE00007
 _FIRST_TAG = 0x00020000
@@ -155,7 +165,7 @@ class _Scanner:
         self, stream: Stream, head: bytes, size: int, wanted: frozenset[int]
     ) -> None:
         self.stream, self.size = stream, size
-        self.wanted = wanted | _SEQUENCES
+        self.wanted = wanted
         self.buffer, self.base = head, 0
         self.is_image: Callable[[Elements], bool] = bool
         self.elements_left, self.bytes_left = _MOST_ELEMENTS, _MOST_BYTES
@@ -164,9 +174,7 @@ class _Scanner:
 
     def use_order(self, order: str) -> None:
         """Read numbers as little (<) or big (>) endian."""
-        self.explicit_head = struct.Struct(order + "HH2sH").unpack_from
-        self.implicit_head = struct.Struct(order + "HHI").unpack_from
-        self.long = struct.Struct(order + "I").unpack_from
+        self.explicit_head, self.implicit_head, self.long = _NUMBERS[order]
 
     def fill(self, pos: int, need: int) -> int:
         """Move the window to `pos` if it holds too little; return what it holds."""
@@ -302,7 +310,7 @@ class _Scanner:
         if tag in (_ITEM_END, _SEQUENCE_END, _ITEM):
             return start
         keep = tag in self.wanted
-        if length == UNDEFINED or (keep and tag in _SEQUENCES):
+        if length == UNDEFINED or (keep and tag in SEQUENCES):
             end = self.size if length == UNDEFINED else start + length
             items, pos = self.items(start, end, depth + 1, keep=keep)
             if tag in _MACROS:

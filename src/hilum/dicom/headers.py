@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from hilum.dicom.elements import BIG_ENDIAN, Elements, Scan
+from hilum.dicom.elements import BIG_ENDIAN, SEQUENCES, Elements, Scan
 from hilum.dicom.files import File
 from hilum.volume import Acquisition
 
@@ -53,7 +53,7 @@ WANTED = frozenset(
         *(0x00209056, 0x00209128, 0x00209156, 0x00209241, 0x00280002, 0x00280004),
         *(0x00280008, 0x00280010, 0x00280011, 0x00280030, 0x00280100, 0x00280101),
         *(0x00280102, 0x00280103, 0x00280120, 0x00280121, 0x00281052, 0x00281053),
-        *(0x00281054, 0x00282110, 0x00283000, 0x52009229, 0x52009230),
+        *(0x00281054, 0x00282110, 0x00283000, *SEQUENCES),
     )
 )
 

@@ -50,10 +50,20 @@ def read_slices(
         shifts: (slice, 2) rows and columns to move each slice by, or None.
 
     Returns:
-        Places that could not be read, and why. When they are too many to be
-        interpolated, reading stops early.
+        Places that could not be read, and why. When there are more than
+        `count_most_failures`, reading has stopped early and the volume is void.
     """
     return _SliceReader(volume, opener, shifts).read(headers)
+
+
+def count_most_failures(places: int) -> int:
+    """Tell how many slices may fail before a series is given up.
+
+    Example:
+        >>> count_most_failures(12), count_most_failures(300)
+        (3, 30)
+    """
+    return max(3, places // 10)
 
 
 def read_frame(header: Header, opener: Opener) -> bytes:
@@ -101,7 +111,7 @@ class _SliceReader:
     ) -> None:
         self._volume, self._opener, self._shifts = volume, opener, shifts
         self._failures: dict[int, str] = {}
-        self._most_failures = max(3, len(volume) // 10)
+        self._most_failures = count_most_failures(len(volume))
         self._lock = threading.Lock()
         self._jobs: Iterator[Job] = iter(())
 
@@ -152,6 +162,9 @@ class _SliceReader:
         ):
             stream = _at_data(job[0][1], file)
             for place, header in job:
+                if len(job) == 1:
+                    self._read_native_frame(place, header, stream)
+                    return
                 with guarded(partial(self._fail, place)):
                     self._read_native_frame(place, header, stream)
 

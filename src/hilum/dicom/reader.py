@@ -11,7 +11,12 @@ import numpy as np
 from hilum.dicom.choice import choose_series
 from hilum.dicom.files import Opener
 from hilum.dicom.guard import guarded
-from hilum.dicom.pixels import check_codestream, read_frame, read_slices
+from hilum.dicom.pixels import (
+    check_codestream,
+    count_most_failures,
+    read_frame,
+    read_slices,
+)
 from hilum.dicom.plans import Plan, make_plan
 from hilum.dicom.search import find_studies
 from hilum.dicom.series import Series
@@ -130,6 +135,11 @@ def _read_around(
         if header is not None and place in failures
     ]
     notice = make_damage_notice(faulty, len(plan.places))
+    if len(failures) > count_most_failures(len(plan.places)):
+        raise InputError(
+            f"Series {shorten(series.uid)} cannot be read. At least {notice.message} "
+            "Export it again."
+        )
     bad = {id(header) for header, _ in faulty}
     try:
         again = make_plan([h for h in plan.places if h and id(h) not in bad], opener)
