@@ -11,6 +11,8 @@ import numpy as np
 from numba import njit
 
 WALL = 255
+EDGE = 2
+"""Voxels added on each side of the sweeps: the longest step of an axis."""
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -19,65 +21,87 @@ def count_chords(
 ) -> None:
     """Count, for each voxel, the axes along which one lung lies on both sides.
 
-    `labels` is flat-able: 0 tissue, 1 and 2 the lungs, WALL what ends a chord.
-    `counts[..., s]` grows for chords of at most `reach[axis, s]` steps and more
-    than the reach before; `counts[..., -1]` for those that run steeply, whatever
-    their length; `votes` sums +1 for a chord of lung 1 and -1 for one of lung 2.
-    Works through axes `first` to `last`.
+    `labels` is (slice, row, column): 0 tissue, 1 and 2 the lungs, WALL what ends a
+    chord. `counts[s]` grows for chords of at most `reach[axis, s]` steps;
+    `counts[-1]` for those of any reach that run steeply; `votes` sums +1 for a
+    chord of lung 1 and -1 for one of lung 2. Works through axes `first` to `last`,
+    each later than (0, 0, 0) in order.
+
+    Two sweeps an axis tell each voxel how far a lung is behind it and ahead; a row
+    at a time, so that the processor does many voxels at once.
     """
     depth, height, width = labels.shape
-    flat = labels.ravel()
-    count = counts.reshape(-1, counts.shape[3])
-    vote = votes.ravel()
-    scales = reach.shape[1]
+    edge = EDGE
+    shape = (depth + 2 * edge, height + 2 * edge, width + 2 * edge)
+    behind = np.zeros(shape, np.int16)
+    ahead = np.zeros(shape, np.int16)
+    length = np.zeros(width, np.int16)
     for a in range(first, last):
         dz, dy, dx = axes[a, 0], axes[a, 1], axes[a, 2]
-        stride = (dz * height + dy) * width + dx
         steep = 2 * dz * dz >= dz * dz + dy * dy + dx * dx
-        furthest = reach[a, scales - 1]
-        for z0 in range(depth):
-            room_z = _room(z0, dz, depth)
-            for y0 in range(height):
-                room_y = min(room_z, _room(y0, dy, height))
-                for x0 in range(width):
-                    if (
-                        0 <= z0 - dz < depth
-                        and 0 <= y0 - dy < height
-                        and 0 <= x0 - dx < width
-                    ):
-                        continue  # the line that starts here began further back
-                    at = (z0 * height + y0) * width + x0
-                    before = 0
-                    gap = 0
-                    for _ in range(min(room_y, _room(x0, dx, width))):
-                        label = flat[at]
-                        if label == 0:
-                            gap += 1
-                        else:
-                            if label == before and 0 < gap <= furthest:
-                                scale = 0
-                                while gap > reach[a, scale]:
-                                    scale += 1
-                                back = at
-                                for _ in range(gap):
-                                    back -= stride
-                                    count[back, scale] += 1
-                                    if steep:
-                                        count[back, scales] += 1
-                                    vote[back] += 3 - 2 * label
-                            before = 0 if label == 255 else label
-                            gap = 0
-                        at += stride
+        along = dx if dz == dy == 0 else 0
+        for z in range(depth):
+            for y in range(height):
+                before = behind[z + edge - dz, y + edge - dy]
+                _carry_on(labels[z, y], before, dx, along, behind[z + edge, y + edge])
+        for z in range(depth - 1, -1, -1):
+            for y in range(height - 1, -1, -1):
+                before = ahead[z + edge + dz, y + edge + dy]
+                near, far = behind[z + edge, y + edge], ahead[z + edge, y + edge]
+                _carry_on(labels[z, y], before, -dx, -along, far)
+                _measure(near, far, reach[a, -1], length, votes[z, y])
+                for s in range(reach.shape[1]):
+                    _count(length, reach[a, s], counts[s, z, y])
+                if steep:
+                    _count(length, reach[a, -1], counts[-1, z, y])
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _room(start: int, step: int, size: int) -> int:
-    """How many voxels a line of this step has from `start` to the edge."""
-    if step > 0:
-        return (size - 1 - start) // step + 1
-    if step < 0:
-        return start // -step + 1
-    return 1 << 30
+def _carry_on(labels: Any, before: Any, dx: int, along: int, out: Any) -> None:
+    """Count on the steps since lines left a lung.
+
+    1 in lung 1, then 2, 3, ... through tissue; the same below 0 for lung 2; 0 where
+    no lung came before, or a wall since. Lines come `dx` columns from the row
+    `before`; `along` is 1 or -1 where they run within the row, and 0 elsewhere.
+    """
+    width = labels.size
+    if along != 0:
+        was = np.int16(0)
+        for k in range(width):
+            x = k if along > 0 else width - 1 - k
+            was = _step(labels[x], was)
+            out[x + EDGE] = was
+        return
+    for x in range(width):
+        out[x + EDGE] = _step(labels[x], before[x + EDGE - dx])
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _step(label: int, was: int) -> Any:
+    """Go one voxel on."""
+    here = np.int16(label == 1) - np.int16(label == 2)
+    went = was + np.int16(was > 0) - np.int16(was < 0)
+    return np.int16(went if label == 0 else here)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _measure(near: Any, far: Any, reach: int, length: Any, votes: Any) -> None:
+    """Give the voxels of each chord, 32767 where there is none, and let it vote."""
+    for x in range(length.size):
+        a, b = near[x + EDGE], far[x + EDGE]
+        long = abs(a + b) - 3
+        right = (a > 1) & (b > 1) & (long <= reach)
+        left = (a < -1) & (b < -1) & (long <= reach)
+        length[x] = np.int16(long if right | left else 32767)
+        votes[x] += np.int8(right) - np.int8(left)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _count(length: Any, reach: int, out: Any) -> None:
+    """Add 1 where a chord has at most `reach` voxels."""
+    most = np.int16(reach)
+    for x in range(out.size):
+        out[x] += np.uint8(length[x] <= most)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

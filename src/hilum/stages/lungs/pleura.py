@@ -49,7 +49,7 @@ class _Chords:
     """Chords through each voxel of a box.
 
     Attributes:
-        counts: (slice, row, column, scale) uint8, axes with a chord up to a scale.
+        counts: (scale, slice, row, column) uint8, axes with a chord up to a scale.
         steep: (slice, row, column) uint8, those of them that run up and down.
         votes: (slice, row, column) int8, above 0 for chords of the right lung.
     """
@@ -109,7 +109,7 @@ def _find_chords(lungs: LabelArray, wall: BoolArray, spacing_mm: float) -> _Chor
     parts: list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]] = []
 
     def part(first: int, last: int) -> None:
-        counts = np.zeros((*lungs.shape, len(SCALES_MM) + 1), np.uint8)
+        counts = np.zeros((len(SCALES_MM) + 1, *lungs.shape), np.uint8)
         votes = np.zeros(lungs.shape, np.int8)
         count_chords(labels, axes, reach, counts, votes, first, last)
         parts.append((counts, votes))
@@ -119,10 +119,7 @@ def _find_chords(lungs: LabelArray, wall: BoolArray, spacing_mm: float) -> _Chor
     for more, other in parts[1:]:
         counts += more
         votes += other
-    scales = len(SCALES_MM)
-    for scale in range(1, scales):
-        counts[..., scale] += counts[..., scale - 1]
-    return _Chords(counts[..., :scales], counts[..., scales], votes)
+    return _Chords(counts[:-1], counts[-1], votes)
 
 
 def _tangents(lungs: LabelArray, spacing_mm: float) -> npt.NDArray[np.float32]:
@@ -189,16 +186,16 @@ def _thick_filling(
     spacing_mm: float,
 ) -> BoolArray:
     """Keep what has enough chords and is thick enough for their length."""
-    some = free & (chords.counts[..., -1] >= RIB_CHORDS)
+    some = free & (chords.counts[-1] >= RIB_CHORDS)
     depth = _depth_mm(some, tangents, spacing_mm)
     asked = np.clip(RIB_CHORDS + (depth - RIB_MM) * RISE, RIB_CHORDS, CHORDS)
     asked[chords.steep[some] == 0] = CHORDS
-    counts = chords.counts[some]
+    counts = chords.counts[:, some]
     filling = np.zeros(free.shape, np.bool_)
-    filling[some] = counts[:, 0] >= asked
+    filling[some] = counts[0] >= asked
     for scale, ball_mm in enumerate(BALLS_MM[1:], 1):
         wide = filling.copy()
-        wide[some] |= counts[:, scale] >= asked
+        wide[some] |= counts[scale] >= asked
         filling |= _open(wide, ball_mm, spacing_mm)
     return filling
 

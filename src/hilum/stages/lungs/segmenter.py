@@ -19,6 +19,8 @@ from hilum.stages.lungs.airways import find_airways
 from hilum.stages.lungs.pleura import fill_lungs
 from hilum.stages.lungs.sides import tell_sides
 from hilum.stages.lungs.thorax import (
+    CEILING_HU,
+    PADDING_HU,
     BoolArray,
     LabelArray,
     Thorax,
@@ -100,15 +102,15 @@ def _edge_fields(
     Returns:
         (2, slice, row, column) uint8: how much is lung, how much of it is left.
     """
-    full = np.clip((air_hu - thorax.hu.astype(np.int32) + EDGE_HU) * 255, 0, None)
-    full = np.minimum(full // (2 * EDGE_HU), 255).astype(np.uint8)
-    aerated = thorax.hu < air_hu
-    shut = aerated | airways | thorax.outside
-    inside = np.where(aerated, np.maximum(full, 128), 255)
-    outside = np.where(shut, 0, np.minimum(full, 127))
-    lung = np.where(lungs > 0, inside, outside)
-    left = np.choose(lungs, [127, 0, 255])
-    return np.stack([lung, left]).astype(np.uint8)
+    hu = np.arange(PADDING_HU, CEILING_HU + 1)
+    full = np.clip((air_hu - hu + EDGE_HU) * 255 // (2 * EDGE_HU), 0, 255)
+    inside = np.where(hu < air_hu, np.maximum(full, 128), 255).astype(np.uint8)
+    outside = np.where(hu < air_hu, 0, np.minimum(full, 127)).astype(np.uint8)
+    at = np.clip(thorax.hu, PADDING_HU, CEILING_HU) - PADDING_HU
+    beyond = np.where(airways | thorax.outside, np.uint8(0), outside[at])
+    lung = np.where(lungs > 0, inside[at], beyond)
+    left = np.array([127, 0, 255], np.uint8)[lungs]
+    return np.stack([lung, left])
 
 
 def _enlarge(fields: npt.NDArray[np.uint8], cubes: Grid, grid: Grid) -> LabelArray:
