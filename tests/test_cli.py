@@ -185,6 +185,51 @@ def test_a_closed_pipe_is_no_error(scan):
     assert done.stderr == ""
 
 
+def test_detect_never_overwrites_the_scan(capsys, scan, tmp_path):
+    path = tmp_path / "ct.csv.mha"
+    hilum.convert(scan, path)
+    before = path.read_bytes()
+    link = tmp_path / "same.csv"
+    link.symlink_to(path)
+    code, _, err = run(capsys, "detect", str(path), str(link))
+    assert code == 3
+    assert "is the CT itself" in err
+    assert path.read_bytes() == before
+    code, _, err = run(capsys, "detect", str(path), str(path))
+    assert code == 3
+    assert "must end in .csv" in err
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(capsys, tmp_path):
+    code, _, err = run(capsys, "segment", "absent", str(tmp_path / "no" / "x.nii"))
+    assert code == 3
+    assert "its folder does not exist" in err  # and not that there is no CT
+    (tmp_path / "file").write_text("x")
+    code, _, err = run(capsys, "assess", "absent", str(tmp_path / "file"))
+    assert code == 3
+    assert "Cannot write into `file`" in err
+
+
+def test_quiet_may_follow_the_command(capsys, scan, tmp_path):
+    _, _, err = run(capsys, "convert", str(scan), str(tmp_path / "x.mha"), "--quiet")
+    assert err == ""
+    _, _, err = run(capsys, "convert", str(scan), str(tmp_path / "x.mha"))
+    assert err != ""
+
+
+def test_the_verdict_never_hides_that_it_is_forced():
+    tree = {
+        "nodules": [],
+        "scope": {"in_scope": False, "reasons": ["Slices are 8.0 mm apart."]},
+        "cancer_probability": {"value": 0.35, "low": 0.12, "high": 0.75},
+    }
+    said = cli._verdict(tree)
+    assert "OUT OF SCOPE: Slices are 8.0 mm apart." in said
+    assert "35%" in said
+    tree["scope"] = {"in_scope": True, "reasons": []}
+    assert "OUT OF SCOPE" not in cli._verdict(tree)
+
+
 FUNCTIONS = {
     "assess": (assess, write_documents, Facts),
     "find": (hilum.find_studies,),
@@ -205,5 +250,6 @@ def test_every_command_has_its_public_function():
             known |= set(inspect.signature(function).parameters)
             if dataclasses.is_dataclass(function):
                 known |= {f.name for f in dataclasses.fields(function)}
-        options = {ALIASES.get(a.dest, a.dest) for a in command._actions} - {"help"}
+        options = {ALIASES.get(a.dest, a.dest) for a in command._actions}
+        options -= {"help", "quiet", "debug"}
         assert options <= known | {"out", "folder", "settings"}, name

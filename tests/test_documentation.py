@@ -56,5 +56,11 @@ def test_links_lead_somewhere():
             assert (page.parent / target).exists(), (page.name, target)
 
 
+def test_no_page_is_unfinished():
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for line in page.read_text().splitlines():
+            assert not re.search(r"@[A-Z0-9]+@|\b(TODO|FIXME|TBD|STRESS)\b", line), page
+
+
 def test_version_is_one():
     assert f"version: {hilum.__version__}" in (ROOT / "CITATION.cff").read_text()

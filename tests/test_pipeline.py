@@ -12,7 +12,10 @@ from hilum.clinical.facts import Facts
 from hilum.errors import InputError
 from hilum.findings import Candidate, Notice, Probability
 from hilum.pipeline import Pipeline, Selection, judge_scope, read_and_assess
+from hilum.pipeline.scope import brock_line
 from hilum.space import Grid
+from hilum.stages.malignancy import BrockModel
+from hilum.stages.patient import RiskModel
 from hilum.volume import CTVolume
 
 
@@ -136,6 +139,68 @@ def test_thick_slices_are_out_of_scope(phantom):
     assert judge_scope(volume, ()).in_scope
 
 
+def test_thick_coronal_slices_are_out_of_scope():
+    grid = Grid.axial((60, 20, 60), (3.0, 9.0, 3.0))  # slices run from front to back
+    volume = CTVolume(np.full(grid.shape, -800, np.int16), grid, "1.2.3")
+    assert "Slices are 9.0 mm apart" in judge_scope(volume, ()).reasons[0]
+
+
+def test_out_of_scope_gives_no_malignancy_either(phantom):
+    affine = phantom.volume.grid.affine.copy()
+    affine[:3, 0] *= 5.5 / phantom.volume.grid.spacing_mm[0]
+    volume = CTVolume(phantom.volume.hu, Grid(phantom.volume.hu.shape, affine), "1.2")
+    result, forced = hilum.assess(volume), hilum.assess(volume, force=True)
+    assert result.nodules
+    assert all(n.malignancy == Probability.UNKNOWN for n in result.nodules)
+    assert result.guidelines.brock is None
+    codes = {n.code for n in result.notices}
+    assert "probability-suppressed" in codes
+    assert not codes & {"malignancy-by-brock", "facts-missing"}
+    assert [n.center_mm for n in result.nodules] == [
+        n.center_mm for n in forced.nodules
+    ]
+    assert all(n.malignancy.value is not None for n in forced.nodules)
+    codes = {n.code for n in forced.notices}
+    assert {"forced", "probability-not-calibrated", "malignancy-by-brock"} <= codes
+
+
+def test_brock_is_not_quoted_for_what_it_was_not_built_on(assessment):
+    first = assessment.nodules[0]
+    calcified = (dataclasses.replace(first, type="calcified"),)
+    assert brock_line(calcified, Facts()) is None
+    assert brock_line((), Facts()) is None
+    solid = (dataclasses.replace(first, type="solid"),)
+    line = brock_line(solid, Facts(age_years=60))
+    assert line["inputs"]["count"] == 1
+    assert line["missing"] == ["sex", "family_history", "emphysema", "lobe"]
+
+
+def test_a_volume_has_no_series_to_pick(phantom):
+    with pytest.raises(InputError, match="Leave out `series_uid`"):
+        hilum.assess(phantom.volume, series_uid="1.2")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda: Selection(min_score=float("nan")), "min_score"),
+        (lambda: Selection(max_nodules=0), "max_nodules"),
+        (lambda: RiskModel(leak=1.0), "leak"),
+        (lambda: RiskModel(top=0), "top"),
+        (lambda: BrockModel(calcified_at_most=-5), "calcified_at_most"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_at_once(wrong, said):
+    with pytest.raises(InputError, match=said):
+        wrong()
+
+
+def test_facts_are_kept_so_that_it_can_be_done_again(phantom):
+    result = hilum.assess(phantom.volume, facts=Facts(age_years=61, sex="female"))
+    assert result.provenance.facts["age_years"] == 61
+    assert result.provenance.facts["emphysema"] is None
+
+
 @pytest.mark.parametrize("code", ["no-lungs", "lungs-cropped", "one-lung"])
 def test_lungs_decide_the_scope(phantom, code):
     scope = judge_scope(phantom.volume, (Notice(code, "because", "lungs"),))
@@ -195,6 +260,21 @@ def test_parity_of_formats(phantom, tmp_path, suffix):
     assert_same(
         comparable(hilum.assess(path)), comparable(hilum.assess(tmp_path / "dicom"))
     )
+
+
+def test_parity_holds_where_slices_overlap(tmp_path):
+    """The thickness that DICOM tells, and NIfTI does not, decides nothing."""
+    settings = hilum.PhantomSettings(
+        seed=3,
+        shape=(200, 160, 160),
+        spacing_mm=(1.6, 2.2, 2.2),
+        slice_thickness_mm=3.2,
+    )
+    hilum.write_phantom(hilum.make_phantom(settings), tmp_path / "dicom")
+    hilum.convert(tmp_path / "dicom", tmp_path / "ct.nii.gz")
+    one, other = hilum.assess(tmp_path / "dicom"), hilum.assess(tmp_path / "ct.nii.gz")
+    assert one.nodules
+    assert_same(comparable(other), comparable(one))
 
 
 def test_one_file_has_no_series_to_pick(phantom, tmp_path):

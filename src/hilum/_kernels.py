@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from hilum._compiled import compiled
 
 
-@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
+@compiled
 def trilinear(
     hu: Any, index_map: Any, out: Any, first: int, last: int, outside_hu: int
 ) -> None:
@@ -52,7 +53,7 @@ def trilinear(
                 out[z, y, x] = np.int16(np.rint(low * (1 - tz) + high * tz))
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def trilinear_aligned(
     hu: Any, scale: Any, offset: Any, out: Any, first: int, last: int, outside_hu: int
 ) -> None:
@@ -96,7 +97,7 @@ def trilinear_aligned(
                     line[x] = np.int16(np.rint(value))
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def mean_of_blocks(
     hu: Any, fz: int, fy: int, fx: int, out: Any, first: int, last: int
 ) -> None:

@@ -13,28 +13,18 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import fields
 from pathlib import Path
-from time import perf_counter
-from typing import Any, Self
+from typing import Any
 
+from hilum._talk import Talk
 from hilum._version import __version__
 from hilum.errors import HilumError
 
 Commands = Any
 """argparse keeps the type of its subparsers private."""
 
-STAGES = {
-    "read": "reading the slices",
-    "lungs": "finding the lungs",
-    "nodules": "looking for nodules",
-    "measure": "measuring them",
-    "malignancy": "judging them",
-    "patient": "summing up",
-    "write": "writing the documents",
-    "phantom": "building a chest",
-}
+HIDDEN = argparse.SUPPRESS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,60 +58,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def entry_point() -> None:
     """Run as a program: quiet about a closed pipe and a stop by the user."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  for good
     try:
         code = main()
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        sys.stderr.write(f"hilum: Cannot write the result: {error.strerror}.\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 3
     except KeyboardInterrupt:
         sys.stderr.write("hilum: stopped.\n")
         code = 130
     sys.exit(code)
-
-
-class Talk(AbstractContextManager["Talk"]):
-    """Progress on stderr: a line that moves on a terminal, plain lines elsewhere."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._status: Any = None
-        self._stage: str | None = None
-        self._start = 0.0
-
-    def __enter__(self) -> Self:
-        """Start the moving line, on a terminal."""
-        if not self._quiet and sys.stderr.isatty():
-            from rich.console import Console  # noqa: PLC0415  slow, and often unused
-
-            self._status = Console(stderr=True).status("")
-            self._status.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Finish the last stage."""
-        self._finish()
-        if self._status is not None:
-            self._status.stop()
-
-    def __call__(self, stage: str) -> None:
-        """Say that a stage starts, and how long the one before took."""
-        self._finish()
-        self._stage, self._start = stage, perf_counter()
-        if self._status is not None:
-            self._status.update(f"hilum: {STAGES.get(stage, stage)} …")
-
-    def say(self, text: str) -> None:
-        """Say something that is not progress."""
-        self._finish()
-        if not self._quiet:
-            sys.stderr.write(f"hilum: {text}\n")
-
-    def _finish(self) -> None:
-        stage, self._stage = self._stage, None
-        if stage is not None and not self._quiet:
-            seconds = perf_counter() - self._start
-            sys.stderr.write(f"hilum: {STAGES.get(stage, stage)}: {seconds:.1f} s\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -132,7 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"hilum {__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks and logs")
-    parser.add_argument("--quiet", action="store_true", help="nothing on stderr")
+    parser.add_argument(
+        "--quiet", action="store_true", help="no progress on stderr; errors stay"
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         _add_assess,
@@ -143,6 +98,13 @@ def _parser() -> argparse.ArgumentParser:
         _add_phantom,
     ):
         add(commands)
+    for command in commands.choices.values():  # also after the command's name
+        command.add_argument(
+            "--debug", action="store_true", default=argparse.SUPPRESS, help=HIDDEN
+        )
+        command.add_argument(
+            "--quiet", action="store_true", default=argparse.SUPPRESS, help=HIDDEN
+        )
     return parser
 
 
@@ -201,9 +163,14 @@ def _add_assess(commands: Commands) -> None:
 def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
     from hilum.clinical.facts import Facts  # noqa: PLC0415  keeps --help quick
     from hilum.pipeline import read_and_assess  # noqa: PLC0415
-    from hilum.report.documents import parse_formats, write_documents  # noqa: PLC0415
+    from hilum.report.documents import (  # noqa: PLC0415
+        parse_formats,
+        prepare_folder,
+        write_documents,
+    )
 
     formats = parse_formats(args.formats)
+    prepare_folder(args.out)
     facts = Facts(
         age_years=args.age,
         sex=args.sex,
@@ -234,15 +201,18 @@ def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
 
 def _verdict(tree: dict[str, Any]) -> str:
     risk = tree["cancer_probability"]
-    head = f"{len(tree['nodules'])} nodule(s)"
+    count = len(tree["nodules"])
+    head = f"{count} nodule{'' if count == 1 else 's'}"
     if tree["nodules"]:
         first = tree["nodules"][0]
         head += f", the most suspicious {first['type']}, {first['diameter_mm']:.1f} mm"
+    if not tree["scope"]["in_scope"]:
+        head += f"; OUT OF SCOPE: {' '.join(tree['scope']['reasons'])}"
     if risk["value"] is None:
-        return f"{head}; out of scope: {' '.join(tree['scope']['reasons'])}"
+        return head
     return (
         f"{head}; probability of cancer {risk['value']:.0%} "
-        f"({risk['low']:.0%} to {risk['high']:.0%}), for research only"
+        f"({risk['low']:.0%} to {risk['high']:.0%}), not calibrated, for research only"
     )
 
 

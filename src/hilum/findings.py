@@ -7,7 +7,7 @@ Every record turns into JSON by `to_json` and back by its `from_json`, unchanged
 from __future__ import annotations
 
 import math
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from types import UnionType
 from typing import (
     Any,
@@ -292,6 +292,7 @@ class Provenance(Record):
         weights: Weights file name to its SHA-256.
         timings_s: Stage name to seconds.
         source: What was read: geometry and acquisition, no identifiers.
+        facts: What was told of the patient for the clinical models; None: nothing.
     """
 
     version: str
@@ -299,6 +300,7 @@ class Provenance(Record):
     weights: dict[str, str]
     timings_s: dict[str, float]
     source: dict[str, Any]
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from hilum import dicom, formats
+from hilum._names import name_of
 from hilum.errors import InputError
 from hilum.volume import CTVolume
 
 
-def read_ct(source: Path, *, series_uid: str | None = None) -> CTVolume:
+def read_ct(source: str | Path, *, series_uid: str | None = None) -> CTVolume:
     """Read a CT from whatever it is stored in.
 
     Args:
@@ -27,22 +28,32 @@ def read_ct(source: Path, *, series_uid: str | None = None) -> CTVolume:
         InputError: There is no chest CT that can be read, and why.
     """
     source = Path(source)
-    if not source.exists():
+    try:
+        exists, is_file = source.exists(), source.is_file()
+    except OSError as error:
         raise InputError(
-            f"There is nothing at `{source.name}`. Check the path; it may be a DICOM "
-            "folder, file or zip, or a .nii, .nii.gz, .mha, .mhd or .npz file."
+            f"Cannot open `{name_of(source)}`: "
+            f"{error.strerror or type(error).__name__}. Check the path, and that it "
+            "may be read."
+        ) from error
+    if not exists:
+        raise InputError(
+            f"There is nothing at `{name_of(source)}`. Check the path; it may be a "
+            "DICOM folder, file or zip, or a .nii, .nii.gz, .mha, .mhd or .npz file."
         )
-    if source.is_file() and formats.is_volume_file(source):
+    if is_file and formats.is_volume_file(source):
         if series_uid is not None:
             raise InputError(
-                f"`{source.name}` holds one volume, so there is no series to pick. "
+                f"`{name_of(source)}` holds one volume, so there is no series to pick. "
                 "Leave out --series."
             )
         return formats.read_volume(source)
     return dicom.read_dicom(source, series_uid=series_uid)
 
 
-def convert(source: Path, out: Path, *, series_uid: str | None = None) -> CTVolume:
+def convert(
+    source: str | Path, out: str | Path, *, series_uid: str | None = None
+) -> CTVolume:
     """Read a CT and write it as another format.
 
     Args:

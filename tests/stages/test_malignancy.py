@@ -51,7 +51,9 @@ def test_notices_name_what_is_stretched():
         "facts-missing",
         "brock-mass",
     ]
-    assert "Not known: sex, family history, emphysema" in notices[1].message
+    assert (
+        "Not known: sex, family history of lung cancer, emphysema" in notices[1].message
+    )
     assert "1 finding(s) of 41 mm" in notices[2].message
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
+from typing import TypedDict
 
 from hilum.clinical.facts import Facts
 from hilum.errors import InputError
@@ -48,6 +49,67 @@ class BrockFactors(Record):
     spiculated: bool | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Model:
+    """Coefficients of one Brock model, as published."""
+
+    intercept: float
+    age: float
+    female: float
+    family_history: float
+    emphysema: float
+    size: float
+    part_solid: float
+    ground_glass: float
+    upper_lobe: float
+    count: float
+    spiculated: float = 0.0
+
+    def logit(self, f: BrockFactors) -> float:
+        """Sum up the logit of the probability, in the order of the paper's table."""
+        x: float = (
+            self.intercept
+            + self.age * (f.age_years - 62)
+            + self.female * f.female
+            + self.family_history * f.family_history
+            + self.emphysema * f.emphysema
+            + self.size * ((f.diameter_mm / 10) ** -0.5 - 1.58113883)
+            + self.part_solid * (f.type == "part-solid")
+            + self.ground_glass * (f.type == "ground-glass")
+            + self.upper_lobe * f.upper_lobe
+            + self.count * (f.count - 4)
+            + self.spiculated * bool(f.spiculated)
+        )
+        return x
+
+
+_MODEL_2A = _Model(
+    intercept=-6.8071,
+    age=0.0321,
+    female=0.5635,
+    family_history=0.3013,
+    emphysema=0.3462,
+    size=-5.6693,
+    part_solid=0.3395,
+    ground_glass=-0.3005,
+    upper_lobe=0.7116,
+    count=-0.0803,
+)
+_MODEL_2B = _Model(
+    intercept=-6.7892,
+    age=0.0287,
+    female=0.6011,
+    family_history=0.2961,
+    emphysema=0.2953,
+    size=-5.3854,
+    part_solid=0.3770,
+    ground_glass=-0.1276,
+    upper_lobe=0.6581,
+    count=-0.0824,
+    spiculated=0.7729,
+)
+
+
 def brock(factors: BrockFactors) -> float:
     """Estimate the probability that a screening nodule is cancer (PanCan).
 
@@ -63,8 +125,8 @@ def brock(factors: BrockFactors) -> float:
         Probability in [0, 1].
 
     Raises:
-        InputError: The size is not > 0, the count is below 1, or the nodule is
-            calcified: those were outside the study.
+        InputError: The age is not finite, the size is not > 0, the count is below
+            1, or the nodule is calcified: those were outside the study.
 
     Source:
         McWilliams et al., NEJM 2013;369:910, models 2a and 2b.
@@ -75,48 +137,9 @@ def brock(factors: BrockFactors) -> float:
         ...     upper_lobe=False, count=1)), 5)
         0.01906
     """
-    if not (math.isfinite(factors.diameter_mm) and factors.diameter_mm > 0):
-        raise InputError(f"Nodule size must be > 0 mm; got {factors.diameter_mm}.")
-    if factors.count < 1:
-        raise InputError(
-            f"Nodule count must be at least 1; got {factors.count}. "
-            "It counts the nodule itself."
-        )
-    if factors.type not in ("solid", "part-solid", "ground-glass"):
-        raise InputError(
-            f"Brock knows solid, part-solid and ground-glass; got {factors.type!r}. "
-            "Calcified nodules were outside the study."
-        )
-    size = (factors.diameter_mm / 10) ** -0.5 - 1.58113883
-    part, glass = factors.type == "part-solid", factors.type == "ground-glass"
-    if factors.spiculated is None:
-        x = (
-            -6.8071
-            + 0.0321 * (factors.age_years - 62)
-            + 0.5635 * factors.female
-            + 0.3013 * factors.family_history
-            + 0.3462 * factors.emphysema
-            - 5.6693 * size
-            + 0.3395 * part
-            - 0.3005 * glass
-            + 0.7116 * factors.upper_lobe
-            - 0.0803 * (factors.count - 4)
-        )
-    else:
-        x = (
-            -6.7892
-            + 0.0287 * (factors.age_years - 62)
-            + 0.6011 * factors.female
-            + 0.2961 * factors.family_history
-            + 0.2953 * factors.emphysema
-            - 5.3854 * size
-            + 0.3770 * part
-            - 0.1276 * glass
-            + 0.6581 * factors.upper_lobe
-            - 0.0824 * (factors.count - 4)
-            + 0.7729 * factors.spiculated
-        )
-    return 1 / (1 + math.exp(-x))
+    _check(factors)
+    model = _MODEL_2A if factors.spiculated is None else _MODEL_2B
+    return _sigmoid(model.logit(factors))
 
 
 def brock_range(
@@ -144,34 +167,61 @@ def brock_range(
     Raises:
         InputError: As `brock`.
     """
-    ages = BROCK_AGES_YEARS if facts.age_years is None else (facts.age_years,)
-    sexes = (True, False) if facts.sex is None else (facts.sex == "female",)
-    options = product(
-        ages,
-        sexes,
-        _options(facts.family_history),
-        _options(facts.emphysema),
-        _options(upper_lobe),
-    )
     risks = [
         brock(
             BrockFactors(
-                age_years=age,
-                female=female,
-                family_history=family,
-                emphysema=emphysema,
-                diameter_mm=diameter_mm,
-                type=type,
-                upper_lobe=upper,
-                count=count,
+                **patient, diameter_mm=diameter_mm, type=type, upper_lobe=u, count=count
             )
         )
-        for age, female, family, emphysema, upper in options
+        for patient in _patients(facts)
+        for u in _options(upper_lobe)
     ]
     low, high = min(risks), max(risks)
     middle = (_logit(low) + _logit(high)) / 2
-    value = min(max(1 / (1 + math.exp(-middle)), low), high)
-    return Probability(low=low, value=value, high=high)
+    return Probability(low=low, value=min(max(_sigmoid(middle), low), high), high=high)
+
+
+def _check(factors: BrockFactors) -> None:
+    """Refuse what was outside the study."""
+    if not math.isfinite(factors.age_years):
+        raise InputError(f"Age must be a number of years; got {factors.age_years}.")
+    if not (math.isfinite(factors.diameter_mm) and factors.diameter_mm > 0):
+        raise InputError(f"Nodule size must be > 0 mm; got {factors.diameter_mm}.")
+    if factors.count < 1:
+        raise InputError(
+            f"Nodule count must be at least 1; got {factors.count}. "
+            "It counts the nodule itself."
+        )
+    if factors.type not in ("solid", "part-solid", "ground-glass"):
+        raise InputError(
+            f"Brock knows solid, part-solid and ground-glass; got {factors.type!r}. "
+            "Calcified nodules were outside the study."
+        )
+
+
+class _Patient(TypedDict):
+    """What of the factors belongs to the patient."""
+
+    age_years: float
+    female: bool
+    family_history: bool
+    emphysema: bool
+
+
+def _patients(facts: Facts) -> list[_Patient]:
+    """List every patient whom the facts may mean."""
+    ages = BROCK_AGES_YEARS if facts.age_years is None else (facts.age_years,)
+    sexes = (True, False) if facts.sex is None else (facts.sex == "female",)
+    histories, emphysemas = _options(facts.family_history), _options(facts.emphysema)
+    return [
+        _Patient(age_years=a, female=s, family_history=h, emphysema=e)
+        for a, s, h, e in product(ages, sexes, histories, emphysemas)
+    ]
+
+
+def _sigmoid(x: float) -> float:
+    """Give 1 / (1 + exp(-x)), never below 1e-304, where exp would overflow."""
+    return 1 / (1 + math.exp(min(-x, 700)))
 
 
 def _options(fact: bool | None) -> tuple[bool, ...]:

@@ -12,6 +12,7 @@ import stat
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from hilum._names import name_of
 from hilum.dicom.files import File
 from hilum.errors import InputError
 
@@ -37,19 +38,19 @@ def list_members(path: Path) -> list[File]:
             infos = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise InputError(
-            f"`{path.name}` is a damaged zip ({type(error).__name__}). Was it copied "
-            "or downloaded to its end? Pack it again."
+            f"`{name_of(path)}` is a damaged zip ({type(error).__name__}). Was it "
+            "copied or downloaded to its end? Pack it again."
         ) from error
     if len(infos) > _MOST_MEMBERS:
         raise InputError(
-            f"Zip `{path.name}` has {len(infos)} members, more than {_MOST_MEMBERS}. "
-            "Pack one study a zip."
+            f"Zip `{name_of(path)}` has {len(infos)} members, more than "
+            f"{_MOST_MEMBERS}. Pack one study a zip."
         )
     infos = [info for info in infos if not info.is_dir()]
     for info in infos:
         problem = _find_problem(info)
         if problem:
-            raise InputError(f"Zip `{path.name}` is refused: {problem}")
+            raise InputError(f"Zip `{name_of(path)}` is refused: {problem}")
     _check_overlap(path, infos)
     infos.sort(key=lambda info: info.filename)
     return [File(str(path), info.filename, info.file_size) for info in infos]
@@ -91,7 +92,7 @@ def _check_overlap(path: Path, infos: list[zipfile.ZipInfo]) -> None:
     for info in sorted(infos, key=lambda info: info.header_offset):
         if info.header_offset < end:
             raise InputError(
-                f"Zip `{path.name}` is refused: its members share bytes, as in zip "
+                f"Zip `{name_of(path)}` is refused: its members share bytes, as in zip "
                 "bombs. Pack it again."
             )
         end = info.header_offset + info.compress_size

@@ -33,6 +33,7 @@ def find_doubts(slices: Sequence[Header], spacing_mm: float) -> list[Notice]:
         _doubt_compression(slices),
         _doubt_rescale(slices),
         _doubt_units(slices),
+        _doubt_frames(slices),
         _doubt_form(slices),
     ]
     return [notice for notice in found if notice is not None]
@@ -112,6 +113,18 @@ def _doubt_units(slices: Sequence[Header]) -> Notice | None:
     return _notice(
         "unknown-units",
         f"The rescaled values are in `{unit}` (RescaleType) and were taken for HU.",
+    )
+
+
+def _doubt_frames(slices: Sequence[Header]) -> Notice | None:
+    frames = {h.frame_uid for h in slices if h.frame_uid}
+    if len(frames) < 2:
+        return None
+    return _notice(
+        "mixed-frames",
+        f"The slices name {len(frames)} frames of reference (FrameOfReferenceUID); "
+        "the patient may have moved between them, and places in the volume cannot be "
+        "matched to other series.",
     )
 
 

@@ -15,6 +15,8 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Protocol, Self
 
+from hilum._names import printable
+
 _PIECE = 1 << 20
 
 
@@ -61,8 +63,9 @@ class File:
 
     @property
     def name(self) -> str:
-        """Base name, for messages."""
-        return PurePosixPath(self.member).name if self.member else Path(self.path).name
+        """Base name, for messages; whatever it holds, it can be printed."""
+        path = PurePosixPath(self.member) if self.member else Path(self.path)
+        return printable(path.name)
 
 
 class Opener:

@@ -1,8 +1,9 @@
 """What one slice says of itself: a file, or one frame of a multi-frame file.
 
-A `Header` holds the facts that geometry, pixels and choice need. No tag that names
-a person is ever asked for. `find_fault` says why a slice cannot be used, so that
-one bad file costs one slice and not the series.
+A `Header` holds the facts that geometry, pixels and choice need. Of the person only
+PatientID is asked for, and only its digest is used: it divides series without UIDs.
+`find_fault` says why a slice cannot be used, so that one bad file costs one slice and
+not the series.
 
 Sources:
     DICOM PS3.3 C.7.6.2 (image plane), C.7.6.3 (image pixel), C.8.2.1 (CT image),
@@ -11,8 +12,9 @@ Sources:
 
 from __future__ import annotations
 
+import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
@@ -47,10 +49,26 @@ WANTED = frozenset(
             0x00080022,
         ),
         *(0x0008002A, 0x00080032, 0x00080060, 0x00080070, 0x0008103E, 0x00081090),
-        *(0x00089007, 0x00180010, 0x00180015, 0x00180050, 0x00180060, 0x00181060),
-        *(0x00181210, 0x00185100, 0x00189074, 0x0020000D, 0x0020000E, 0x00200011),
-        *(0x00200012, 0x00200013, 0x00200032, 0x00200037, 0x00200052, 0x00200100),
-        *(0x00209056, 0x00209128, 0x00209156, 0x00209241, 0x00280002, 0x00280004),
+        *(
+            0x00100020,
+            0x00089007,
+            0x00180010,
+            0x00180015,
+            0x00180050,
+            0x00180060,
+            0x00181060,
+        ),
+        *(0x00181060, 0x00181210, 0x00185100, 0x00189074, 0x0020000D, 0x0020000E),
+        *(0x00200011, 0x00200012, 0x00200013, 0x00200032, 0x00200037, 0x00200052),
+        *(
+            0x00200100,
+            0x00209056,
+            0x00209128,
+            0x00209156,
+            0x00209241,
+            0x00280002,
+            0x00280004,
+        ),
         *(0x00280008, 0x00280010, 0x00280011, 0x00280030, 0x00280100, 0x00280101),
         *(0x00280102, 0x00280103, 0x00280120, 0x00280121, 0x00281052, 0x00281053),
         *(0x00281054, 0x00282110, 0x00283000, *SEQUENCES),
@@ -88,7 +106,7 @@ class Header:
         frame: Which frame of the file, from 0.
         frames: How many frames the file has.
         scan: What was found in the file.
-        elements: Raw elements of this frame.
+        elements: Raw elements of this frame; never shown.
         instance_number: InstanceNumber, or the frame's number.
         image_type: ImageType, or the FrameType of the frame.
         stack_id: Name of the stack that a frame belongs to, mostly "".
@@ -105,8 +123,8 @@ class Header:
     file: File
     frame: int
     frames: int
-    scan: Scan
-    elements: Elements
+    scan: Scan = field(repr=False)
+    elements: Elements = field(repr=False)
     sop_class: str
     instance_uid: str
     study_uid: str
@@ -134,6 +152,13 @@ class Header:
     def is_secondary(self) -> bool:
         """Whether it is a screenshot, by its class."""
         return self.sop_class.startswith(SECONDARY_CAPTURE)
+
+    @property
+    def patient_digest(self) -> str:
+        """What tells patients apart without saying who they are; "" when unknown."""
+        raw = self.elements.get(0x00100020)
+        known = raw.strip(b"\0 ") if isinstance(raw, bytes) else b""
+        return hashlib.blake2b(known, digest_size=16).hexdigest() if known else ""
 
     @property
     def media_class(self) -> str:

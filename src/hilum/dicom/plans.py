@@ -6,7 +6,8 @@ Limits, all stated here:
     Up to 3 missing slices in a row and 10 % of the stack are interpolated.
     Of an irregular stack the longest regular run is used when it covers 60 % of
     the extent or 120 mm.
-    A stack whose slices drift sideways by more than a pixel is sheared back.
+    A stack whose slices drift sideways by more than a pixel, or at more than half
+    a degree, is sheared back: no file format holds a sheared grid for certain.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ LEAST_SLICES = 3
 MOST_SPACING_MM = 20.0
 LEAST_RUN = 0.6
 LEAST_RUN_MM = 120.0
+LEAST_TILT_DEG = 0.5
 MOST_TILT_DEG = 45.0
 MOST_ENLARGEMENT = 2.0
 
@@ -204,7 +206,7 @@ def _make_grid(
     affine[:3, 1] = axes[3:] * pixel_mm[0]
     affine[:3, 2] = axes[:3] * pixel_mm[1]
     drift = np.ptp(lateral / pixel_mm, axis=0)
-    if drift.max() <= 1 and angle <= 1:
+    if drift.max() <= 1 and angle <= LEAST_TILT_DEG:
         affine[:3, 0] = (corners_mm[-1] - corners_mm[0]) / (run.count - 1)
         affine[:3, 3] = corners_mm[0]
         return Grid((run.count, rows, columns), affine, frame_uid), None, []

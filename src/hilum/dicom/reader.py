@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hilum._plausible import find_implausible
 from hilum.dicom.choice import choose_series
 from hilum.dicom.files import Opener
 from hilum.dicom.guard import guarded
@@ -83,6 +84,7 @@ def read_series(series: Series) -> CTVolume:
             notices += more
     _interpolate(stack, plan.missing)
     notices += _doubt_offset(plan, stack)
+    _check_hounsfield(series, stack, notices)
     order, flips = plan.grid.canonical_axes()
     steps = tuple(slice(None, None, -1 if flip else 1) for flip in flips)
     return CTVolume(
@@ -174,6 +176,21 @@ def _interpolate(stack: HUArray, missing: Sequence[int]) -> None:
         mixed = (1 - part) * stack[below].astype(np.float32)
         mixed += part * stack[above]
         stack[place] = np.rint(mixed)
+
+
+def _check_hounsfield(
+    series: Series, stack: HUArray, notices: Sequence[Notice]
+) -> None:
+    """Refuse values that are no Hounsfield units of a chest, unless we said so.
+
+    Every second row and column is enough to tell.
+    """
+    wrong = find_implausible(stack[:, ::2, ::2])
+    if wrong and all(notice.code != "values-offset" for notice in notices):
+        raise InputError(
+            f"Series {shorten(series.uid)} cannot be read. It {wrong} Are its "
+            "RescaleSlope and RescaleIntercept right?"
+        )
 
 
 def _doubt_offset(plan: Plan, stack: HUArray) -> list[Notice]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hilum._names import name_of
 from hilum.dicom.archives import is_zip, list_members
 from hilum.dicom.elements import NotDicomError
 from hilum.dicom.files import File, Opener
@@ -19,8 +20,8 @@ from hilum.dicom.frames import read_headers
 from hilum.dicom.guard import guarded
 from hilum.dicom.headers import DICOMDIR, Header
 from hilum.dicom.looks import claims_dicom, describe, is_junk, is_volume_name
-from hilum.dicom.series import UNNAMED, Study, make_series, order_of
-from hilum.dicom.words import count, list_files
+from hilum.dicom.series import UNNAMED, Series, Study, make_series, order_of
+from hilum.dicom.words import count, list_files, list_kinds
 from hilum.errors import InputError
 from hilum.findings import Notice
 
@@ -84,25 +85,37 @@ def find_studies(source: Path) -> Search:
     files, is_single = _list_files(source)
     if not files:
         kind = "Folder" if source.is_dir() else "Zip"
-        raise InputError(f"{kind} `{source.name}` holds no files. Give a DICOM series.")
+        raise InputError(
+            f"{kind} `{name_of(source)}` holds no files. Give a DICOM series."
+        )
     with Opener() as opener:
         found = _read_all(files, opener)
         if is_single and found.has_directory and not found.headers:
             return find_studies(source.parent)  # a DICOMDIR stands for its folder
         if not found.headers:
             raise InputError(_explain_nothing(source, found, is_single=is_single))
-        by_series: dict[tuple[str, str], list[Header]] = {}
-        for header in found.headers:
-            key = (header.study_uid or UNNAMED, header.series_uid or UNNAMED)
-            by_series.setdefault(key, []).append(header)
-        series = [make_series(headers, opener) for headers in by_series.values()]
-    studies = [
-        Study(
-            uid, tuple(sorted((s for s in series if s.study_uid == uid), key=order_of))
+        studies = _make_studies(found.headers, opener)
+    return Search(studies, tuple(_make_notices(found)))
+
+
+def _make_studies(headers: Sequence[Header], opener: Opener) -> tuple[Study, ...]:
+    """Sort headers into studies and series; where UIDs lack, the patient divides."""
+    by_series: dict[tuple[str, ...], list[Header]] = {}
+    for header in headers:
+        study, series = header.study_uid, header.series_uid
+        patient = header.patient_digest
+        key: tuple[str, ...] = (
+            *(study or UNNAMED, "" if study else patient),
+            *(series or UNNAMED, "" if study and series else patient),
         )
-        for uid in sorted({s.study_uid for s in series})
-    ]
-    return Search(tuple(studies), tuple(_make_notices(found)))
+        by_series.setdefault(key, []).append(header)
+    by_study: dict[tuple[str, ...], list[Series]] = {}
+    for key, members in sorted(by_series.items()):
+        by_study.setdefault(key[:2], []).append(make_series(members, opener))
+    return tuple(
+        Study(key[0], tuple(sorted(found, key=order_of)))
+        for key, found in by_study.items()
+    )
 
 
 def _list_files(source: Path) -> tuple[list[File], bool]:
@@ -112,17 +125,18 @@ def _list_files(source: Path) -> tuple[list[File], bool]:
             return list(_walk(source)), False
         if not source.exists():
             raise InputError(
-                f"There is nothing at `{source.name}`. Check the path; it may be a "
+                f"There is nothing at `{name_of(source)}`. Check the path; it may be a "
                 "DICOM folder, file or zip."
             )
         if not source.is_file():
-            raise InputError(f"`{source.name}` is neither a file nor a folder.")
+            raise InputError(f"`{name_of(source)}` is neither a file nor a folder.")
         if is_zip(source):
             return list_members(source), False
         return [File(str(source), None, source.stat().st_size)], True
     except OSError as error:
         raise InputError(
-            f"Cannot open `{source.name}`: {error.strerror or type(error).__name__}."
+            f"Cannot open `{name_of(source)}`: "
+            f"{error.strerror or type(error).__name__}."
         ) from error
 
 
@@ -205,25 +219,38 @@ def _sort(headers: list[Header], found: _Findings) -> None:
 
 def _explain_nothing(source: Path, found: _Findings, *, is_single: bool) -> str:
     """Say what there is in place of DICOM, and what to do."""
-    things = [*found.others, *found.damaged]
+    things = [*found.damaged, *found.others]
     if found.has_directory and not things:
-        return f"`{source.name}` holds a DICOMDIR and none of the files that it lists."
+        return (
+            f"`{name_of(source)}` holds a DICOMDIR and none of the files that it lists."
+        )
     if is_single and found.others:
-        what = f"`{source.name}` is no DICOM file but {found.others[0][1]}."
+        what = f"`{name_of(source)}` is no DICOM file but {found.others[0][1]}."
     elif is_single:
-        what = f"`{source.name}` is no DICOM file that can be read: {things[0][1]}."
+        what = f"`{name_of(source)}` is no DICOM file that can be read: {things[0][1]}."
     else:
         what = (
-            f"`{source.name}` holds no DICOM file that can be read. It holds "
-            f"{count(len(things), 'other file')}: {list_files(things)}."
+            f"`{name_of(source)}` holds no DICOM file that can be read. It holds "
+            f"{count(len(things), 'other file')}: {_list(found)}."
         )
     names = [source.name, *(name for name, _ in things)]
+    if is_single and is_volume_name(source.name):
+        return (
+            f"{what} Only DICOM is searched for series; `hilum assess` and the other "
+            "commands read this file as it is."
+        )
     if any(is_volume_name(name) for name in names):
-        unpack = "" if source.is_dir() or is_single else "Unpack it. "
+        unpack = "" if source.is_dir() else "Unpack it. "
         return f"{what} {unpack}Give the NIfTI or MetaImage file itself."
     if any(look == "a zip" for _, look in things):
         return f"{what} Give the zip itself."
     return f"{what} Give a DICOM folder, file or zip, or a NIfTI or MetaImage file."
+
+
+def _list(found: _Findings) -> str:
+    """List damaged files by name; others, often named after people, by kind."""
+    parts = [list_files(found.damaged), list_kinds([look for _, look in found.others])]
+    return "; ".join(filter(None, parts))
 
 
 def _make_notices(found: _Findings) -> Iterator[Notice]:
@@ -233,12 +260,18 @@ def _make_notices(found: _Findings) -> Iterator[Notice]:
             f"{list_files(found.damaged)}."
         )
         yield Notice("damaged-files", text, "read")
-    zips = [name for name, look in found.others if look == "a zip"]
+    zips = [look for _, look in found.others if look == "a zip"]
     if zips:
-        text = f"{count(len(zips), 'zip')} inside not opened: {', '.join(zips[:3])}."
+        text = (
+            f"{count(len(zips), 'zip')} inside not opened. Give a zip itself to read "
+            "what it holds."
+        )
         yield Notice("nested-archives", text, "read")
-    others = [(name, look) for name, look in found.others if look != "a zip"]
+    others = [look for _, look in found.others if look != "a zip"]
     if others:
-        listed = list_files(others)
-        text = f"{count(len(others), 'file')} ignored that are no DICOM: {listed}."
+        is_are = "is" if len(others) == 1 else "are"
+        text = (
+            f"{count(len(others), 'file')} ignored that {is_are} not DICOM: "
+            f"{list_kinds(others)}."
+        )
         yield Notice("ignored-files", text, "read")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 
@@ -37,6 +38,18 @@ def list_files(named: Sequence[tuple[str, str]], most: int = 3) -> str:
     shown = ", ".join(f"`{name}` ({what})" for name, what in named[:most])
     more = f" and {len(named) - most} more" if len(named) > most else ""
     return shown + more
+
+
+def list_kinds(kinds: Sequence[str], most: int = 5) -> str:
+    """Count what is of the same kind, without names.
+
+    Example:
+        >>> list_kinds(["a text", "a PDF document", "a text"])
+        'a text (2), a PDF document (1)'
+    """
+    found = Counter(kinds).most_common()
+    shown = ", ".join(f"{kind} ({number})" for kind, number in found[:most])
+    return shown + (", and others" if len(found) > most else "")
 
 
 def shorten(uid: str) -> str:

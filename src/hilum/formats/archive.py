@@ -21,6 +21,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from hilum._names import name_of
 from hilum.errors import InputError
 from hilum.findings import Notice, Record
 from hilum.formats.atomic import replacing
@@ -85,7 +86,7 @@ def read_archive(path: Path, *, name: str) -> CTVolume:
             grid = chest_grid(
                 (slices, rows, columns),
                 affine,
-                file=path.name,
+                file=name_of(path),
                 frame_uid=about.frame_uid,
             )
             hu = opened.read()
@@ -93,10 +94,10 @@ def read_archive(path: Path, *, name: str) -> CTVolume:
         raise
     except DAMAGE as error:
         raise InputError(
-            f"`{path.name}` is not a volume that hilum wrote, or it is damaged "
+            f"`{name_of(path)}` is not a volume that hilum wrote, or it is damaged "
             f"({error}). Expected hu, affine and about; copy or convert it again."
         ) from error
-    check_hounsfield(hu, path.name)
+    check_hounsfield(hu, name_of(path))
     return CTVolume.from_array(
         hu,
         grid,

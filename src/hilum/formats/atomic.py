@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from hilum._names import name_of
 from hilum.errors import InputError
 
 
@@ -38,6 +39,7 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(
-            f"Cannot write `{path.name}`: {error.strerror or type(error).__name__}. "
+            f"Cannot write `{name_of(path)}`: "
+            f"{error.strerror or type(error).__name__}. "
             "Check that its folder exists, may be written to and has room."
         ) from error

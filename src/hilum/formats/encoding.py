@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hilum._names import name_of
+from hilum._plausible import find_implausible
 from hilum.errors import InputError
+from hilum.findings import Notice
 from hilum.space import Grid, Index
 from hilum.volume import HUArray, to_int16
 
 CHUNK = 1 << 18
 
-AIR_AT_LEAST = 0.001
-TISSUE_AT_LEAST = 0.001
+UNUSABLE_AT_MOST = 0.01
+"""Share of voxels that may be no number or beyond what a CT can hold."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,19 +65,22 @@ class Encoding:
     intercept: float = 0.0
 
 
-def read_hu(encoding: Encoding) -> HUArray:
+def read_hu(encoding: Encoding) -> tuple[HUArray, tuple[Notice, ...]]:
     """Read voxels as Hounsfield units.
 
     Returns:
-        (slice, row, column) int16, rounded and clipped by `to_int16`.
+        (slice, row, column) int16, rounded and clipped by `to_int16`, and a notice
+        when some voxels held no value that a CT can have.
 
     Raises:
         InputError: The file holds fewer or more bytes than the header says, the
-            deflated stream is damaged, or the values are no HU of a chest.
+            deflated stream is damaged, over 1 % of the voxels are no number or
+            beyond the range of int16, or the values are no HU of a chest.
         OSError: The file cannot be read.
     """
     data = _inflated(encoding) if encoding.deflated else _plain(encoding)
     stored = data.reshape(encoding.shape)
+    unusable = 0
     exact = encoding.slope == 1 and encoding.intercept == 0
     if exact and stored.dtype == np.int16:
         hu = to_int16(stored)
@@ -85,9 +91,26 @@ def read_hu(encoding: Encoding) -> HUArray:
                 values = given.astype(np.float64)
                 if not exact:
                     values = values * encoding.slope + encoding.intercept
+                unusable += values.size - int(np.count_nonzero(abs(values) <= 32768))
                 wanted[...] = to_int16(values)
-    check_hounsfield(hu, encoding.path.name)
-    return hu
+    name = name_of(encoding.path)
+    notices = _doubt_unusable(unusable, hu.size, name)
+    check_hounsfield(hu, name)
+    return hu, notices
+
+
+def _doubt_unusable(count: int, total: int, file: str) -> tuple[Notice, ...]:
+    """Say how many voxels held no value of a CT; refuse when they are many."""
+    if not count:
+        return ()
+    what = f"{count} of {total} voxels are no finite number, or beyond -32768 to 32768"
+    if count > UNUSABLE_AT_MOST * total:
+        raise InputError(
+            f"`{file}`: {what}; expected at most {UNUSABLE_AT_MOST:.0%}. Fill what was "
+            "not measured with -1024 HU, and check slope and intercept."
+        )
+    text = f"{what}; they were taken for air or clipped."
+    return (Notice("unusable-values", text, "read"),)
 
 
 def read_start(path: Path, count: int) -> tuple[bytes, bool]:
@@ -111,7 +134,7 @@ def read_start(path: Path, count: int) -> tuple[bytes, bool]:
     try:
         return zlib.decompressobj(47).decompress(start, count), True
     except zlib.error as error:
-        raise _damaged(path.name, error) from error
+        raise _damaged(name_of(path), error) from error
 
 
 def _plain(encoding: Encoding) -> npt.NDArray[Any]:
@@ -121,8 +144,8 @@ def _plain(encoding: Encoding) -> npt.NDArray[Any]:
     have = encoding.path.stat().st_size - encoding.start
     if have != need:
         raise InputError(
-            f"`{encoding.path.name}` has {max(have, 0)} bytes of voxels; its header "
-            f"says {need}. It is cut or damaged: copy or convert it again."
+            f"`{name_of(encoding.path)}` has {max(have, 0)} bytes of voxels; its "
+            f"header says {need}. It is cut or damaged: copy or convert it again."
         )
     return np.fromfile(
         encoding.path, encoding.dtype, count=voxels, offset=encoding.start
@@ -131,7 +154,7 @@ def _plain(encoding: Encoding) -> npt.NDArray[Any]:
 
 def _inflated(encoding: Encoding) -> npt.NDArray[Any]:
     """Inflate voxels, never past what the header says, and check their digest."""
-    name = encoding.path.name
+    name = name_of(encoding.path)
     voxels = encoding.shape[0] * encoding.shape[1] * encoding.shape[2]
     need = encoding.skip + voxels * encoding.dtype.itemsize
     stored = encoding.path.stat().st_size - encoding.start
@@ -188,15 +211,9 @@ def check_hounsfield(hu: HUArray, file: str) -> None:
     Raises:
         InputError: Air or tissue fills less than one voxel in a thousand.
     """
-    air = sum(int(np.count_nonzero(part < -500)) for part in hu)
-    tissue = sum(int(np.count_nonzero(part > -200)) for part in hu)
-    if air < AIR_AT_LEAST * hu.size or tissue < TISSUE_AT_LEAST * hu.size:
-        raise InputError(
-            f"`{file}` holds values from {hu.min()} to {hu.max()}, {air / hu.size:.2%} "
-            f"of them below -500 and {tissue / hu.size:.2%} above -200. A chest CT in "
-            "HU has both air, near -1000, and tissue, near 0. Give HU: not a mask, a "
-            "picture, or values shifted or scaled to another range."
-        )
+    wrong = find_implausible(hu)
+    if wrong:
+        raise InputError(f"`{file}` {wrong}")
 
 
 def _damaged(file: str, error: Exception) -> InputError:

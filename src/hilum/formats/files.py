@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from hilum._names import name_of, printable
 from hilum.errors import InputError
 from hilum.formats.archive import read_archive, write_archive
 from hilum.formats.atomic import writing
@@ -19,21 +20,30 @@ Extension = Literal[".nii", ".nii.gz", ".mha", ".mhd", ".npz"]
 EXTENSIONS: tuple[Extension, ...] = (".nii", ".nii.gz", ".mha", ".mhd", ".npz")
 
 
-def is_volume_file(path: Path) -> bool:
+def is_volume_file(path: str | Path) -> bool:
     """Tell whether `read_volume` is the one to ask, going by the name alone.
 
     Args:
         path: A file, which need not exist. A folder is never a volume file,
             whatever its name.
 
+    Raises:
+        InputError: The path cannot be looked at.
+
     Example:
-        >>> is_volume_file(Path("scan.NII.gz")), is_volume_file(Path("scan.dcm"))
+        >>> is_volume_file("scan.NII.gz"), is_volume_file("scan.dcm")
         (True, False)
     """
-    return _extension(path) is not None and not path.is_dir()
+    path = Path(path)
+    try:
+        return _extension(path) is not None and not path.is_dir()
+    except OSError as error:
+        raise InputError(
+            f"Cannot open `{name_of(path)}`: {error.strerror}. Check the path."
+        ) from error
 
 
-def read_volume(path: Path) -> CTVolume:
+def read_volume(path: str | Path) -> CTVolume:
     """Read a CT from NIfTI, MetaImage or .npz.
 
     Args:
@@ -47,6 +57,7 @@ def read_volume(path: Path) -> CTVolume:
         InputError: The file is absent, damaged, of another kind, not in HU, or
             not the size of a chest.
     """
+    path = Path(path)
     extension = _known_extension(path)
     try:
         if extension in (".nii", ".nii.gz"):
@@ -56,12 +67,12 @@ def read_volume(path: Path) -> CTVolume:
         return read_metaimage(path, name=_stem(path, extension))
     except OSError as error:
         raise InputError(
-            f"Cannot read `{path.name}`: {error.strerror or type(error).__name__}. "
+            f"Cannot read `{name_of(path)}`: {error.strerror or type(error).__name__}. "
             "Check that the file exists and may be read."
         ) from error
 
 
-def write_volume(volume: CTVolume, path: Path) -> None:
+def write_volume(volume: CTVolume, path: str | Path) -> None:
     """Write a CT so that `read_volume` gives the same HU at the same places.
 
     The file appears under its name only when it is complete. NIfTI and MetaImage
@@ -74,6 +85,7 @@ def write_volume(volume: CTVolume, path: Path) -> None:
     Raises:
         InputError: The extension is another, or the place cannot be written to.
     """
+    path = Path(path)
     if _known_extension(path) == ".npz":
         with writing(path):
             write_archive(volume, path)
@@ -81,7 +93,7 @@ def write_volume(volume: CTVolume, path: Path) -> None:
         _write(Stored(volume.hu, volume.grid, volume.series_uid), path)
 
 
-def write_mask(mask: Mask, path: Path) -> None:
+def write_mask(mask: Mask, path: str | Path) -> None:
     """Write labels as uint8, on the grid of their volume.
 
     Args:
@@ -91,9 +103,10 @@ def write_mask(mask: Mask, path: Path) -> None:
     Raises:
         InputError: The extension is another, or the place cannot be written to.
     """
+    path = Path(path)
     if _known_extension(path) == ".npz":
         raise InputError(
-            f"A mask cannot be written as .npz (`{path.name}`). "
+            f"A mask cannot be written as .npz (`{name_of(path)}`). "
             "Use .nii.gz or .mha, which viewers open."
         )
     _write(Stored(mask.voxels.astype(np.uint8), mask.grid, None), path)
@@ -119,7 +132,7 @@ def _known_extension(path: Path) -> Extension:
     extension = _extension(path)
     if extension is None:
         raise InputError(
-            f"`{path.name}` has no extension of a volume that we know. "
+            f"`{name_of(path)}` has no extension of a volume that we know. "
             f"Use one of {', '.join(EXTENSIONS)}; DICOM goes by folder, file or zip."
         )
     return extension
@@ -127,4 +140,4 @@ def _known_extension(path: Path) -> Extension:
 
 def _stem(path: Path, extension: Extension) -> str:
     """Give the name of a file without its extension."""
-    return path.name[: -len(extension)]
+    return printable(path.name[: -len(extension)])

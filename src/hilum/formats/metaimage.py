@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from hilum._names import name_of
 from hilum.errors import InputError
 from hilum.findings import Notice
 from hilum.formats.atomic import replacing
@@ -53,15 +54,16 @@ def read_metaimage(path: Path, *, name: str) -> CTVolume:
         OSError: A file cannot be read.
     """
     keys, end = _read_keys(path)
-    header = _Header(keys, path.name)
+    header = _Header(keys, name_of(path))
     header.refuse_what_is_not_one_ct()
     columns, rows, slices = header.sizes()
     affine, notices = header.affine()
-    grid = chest_grid((slices, rows, columns), affine, file=path.name)
+    grid = chest_grid((slices, rows, columns), affine, file=name_of(path))
     encoding = _encoding(header, path, end, grid.shape)
     found = SERIES_UID.search(keys.get("Comment", ""))
     uid = found[1] if found else name
-    return CTVolume.from_array(read_hu(encoding), grid, uid, notices=notices)
+    hu, more = read_hu(encoding)
+    return CTVolume.from_array(hu, grid, uid, notices=(*notices, *more))
 
 
 def write_metaimage(stored: Stored, path: Path) -> None:
@@ -219,8 +221,8 @@ def _read_keys(path: Path) -> tuple[dict[str, str], int]:
             keys[key.strip()] = value.strip()
         if (not equals and line.strip()) or (last and "ElementDataFile" not in keys):
             raise InputError(
-                f"`{path.name}` is not a MetaImage: expected lines `key = value` up to "
-                "ElementDataFile. Check what the file is, or copy it again."
+                f"`{name_of(path)}` is not a MetaImage: expected lines `key = value` "
+                "up to ElementDataFile. Check what the file is, or copy it again."
             )
     return keys, end
 
@@ -236,7 +238,7 @@ def _encoding(
     kind = header.keys.get("ElementType", "")
     if kind not in DTYPES:
         raise InputError(
-            f"`{path.name}` has ElementType {kind[:40]!r}; expected one of "
+            f"`{name_of(path)}` has ElementType {kind[:40]!r}; expected one of "
             f"{', '.join(DTYPES)}."
         )
     dtype = np.dtype(order + DTYPES[kind])
@@ -247,7 +249,7 @@ def _encoding(
         skip = file.stat().st_size - int(np.prod(shape)) * dtype.itemsize
     if skip < 0 or size < 0 or max(skip, size) > 2**40:
         raise InputError(
-            f"`{path.name}` has HeaderSize {skip:.0f} and CompressedDataSize "
+            f"`{name_of(path)}` has HeaderSize {skip:.0f} and CompressedDataSize "
             f"{size:.0f} that do not fit its data. It is cut or damaged: copy it again."
         )
     return Encoding(
@@ -265,15 +267,15 @@ def _beside(path: Path, name: str) -> Path:
     plain = name not in ("", ".", "..") and not set(name) & set('/\\:%*?"<>|\0')
     if not plain or name.split()[0] == "LIST" or name[0] == "~":
         raise InputError(
-            f"`{path.name}` has its voxels in {name[:80]!r}; expected LOCAL or the "
+            f"`{name_of(path)}` has its voxels in {name[:80]!r}; expected LOCAL or the "
             "name of one file in the same folder. Lists, patterns and folders are "
             "refused: convert it to one .mha."
         )
     beside = path.parent / name
     if beside.is_symlink() or not beside.is_file():
         raise InputError(
-            f"`{path.name}` has its voxels in `{name}`, which is not a file beside it. "
-            "Copy both into one folder, under the names that they had."
+            f"`{name_of(path)}` has its voxels in `{name}`, which is not a file beside "
+            "it. Copy both into one folder, under the names that they had."
         )
     return beside
 

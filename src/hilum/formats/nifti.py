@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from hilum._names import name_of
 from hilum.errors import InputError
 from hilum.findings import Notice
 from hilum.formats.atomic import replacing
@@ -55,15 +56,15 @@ def read_nifti(path: Path, *, name: str) -> CTVolume:
         OSError: The file cannot be read.
     """
     start, deflated = read_start(path, 540)
-    header = _header(start, path.name)
-    shape = _shape(header, path.name)
-    affine, notices = _affine(header, shape, path.name)
-    grid = chest_grid(shape, affine, file=path.name)
-    slope, intercept = _scaling(header, path.name)
-    offset = _offset(header, path.name)
+    header = _header(start, name_of(path))
+    shape = _shape(header, name_of(path))
+    affine, notices = _affine(header, shape, name_of(path))
+    grid = chest_grid(shape, affine, file=name_of(path))
+    slope, intercept = _scaling(header, name_of(path))
+    offset = _offset(header, name_of(path))
     encoding = Encoding(
         path=path,
-        dtype=_dtype(header, path.name),
+        dtype=_dtype(header, name_of(path)),
         shape=shape,
         start=0 if deflated else offset,
         deflated=deflated,
@@ -73,7 +74,8 @@ def read_nifti(path: Path, *, name: str) -> CTVolume:
     )
     found = SERIES_UID.search(bytes(header["descrip"]))
     uid = found[1].decode("ascii") if found else name
-    return CTVolume.from_array(read_hu(encoding), grid, uid, notices=notices)
+    hu, more = read_hu(encoding)
+    return CTVolume.from_array(hu, grid, uid, notices=(*notices, *more))
 
 
 def write_nifti(stored: Stored, path: Path) -> None:
@@ -87,8 +89,8 @@ def write_nifti(stored: Stored, path: Path) -> None:
 
     if max(stored.voxels.shape) > 32767:
         raise InputError(
-            f"NIfTI-1 holds at most 32767 voxels along an axis; `{path.name}` would "
-            f"have {max(stored.voxels.shape)}. Write a .mha."
+            f"NIfTI-1 holds at most 32767 voxels along an axis; `{name_of(path)}` "
+            f"would have {max(stored.voxels.shape)}. Write a .mha."
         )
     affine = LPS_FROM_RAS @ stored.grid.affine[:, [2, 1, 0, 3]]
     header = Nifti1Header(endianness="<")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from hilum._compiled import compiled
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def near_tubes(
     tubes: Any, start: Any, step: float, width: float, out: Any, first: int, last: int
 ) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from hilum._compiled import compiled
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _inside(body: Any, bumps: Any, ramp: float, x: float, y: float, z: float) -> float:
     """How far a point, seen from the origin, is inside: 0 to 1 across the margin.
 
@@ -24,7 +25,7 @@ def _inside(body: Any, bumps: Any, ramp: float, x: float, y: float, z: float) ->
     return min(max(0.5 + past, 0.0), 1.0)  # type: ignore[no-any-return]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def cover_with_body(body: Any, bumps: Any, frame: Any, cuts: Any, cover: Any) -> bool:
     """Raise `cover` to the share of each voxel that a body fills.
 

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from hilum._compiled import compiled
+
 LUNG = -10000
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def sort_cells(
     fields: Any, layers: Any, margin: float, out: Any, first: int, last: int
 ) -> None:
@@ -76,7 +78,7 @@ def _sheet_hu(wave: Any, off: float, box_z: float) -> float:
     return 750.0 * full * max(1.0 - abs(off) / wide, 0.0)  # type: ignore[no-any-return]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _lung_hu(scene: Any, cz: float, cy: float, cx: float, box_z: float) -> float:
     """Density of lung tissue at a point of the coarse grid.
 
@@ -97,7 +99,7 @@ def _lung_hu(scene: Any, cz: float, cy: float, cx: float, box_z: float) -> float
     return hu  # type: ignore[no-any-return]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _share(field: Any, offset: float, at: Any, box: Any, step: Any) -> float:
     """Share of a voxel inside a border: a plane there, cut by the voxel's box.
 
@@ -121,7 +123,7 @@ def _share(field: Any, offset: float, at: Any, box: Any, step: Any) -> float:
     return min(max(0.5 - value / max(wide, 0.05), 0.0), 1.0)  # type: ignore[no-any-return]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def paint_organs(
     scene: Any, place: Any, box: Any, out: Any, side: Any, weight: float
 ) -> None:
@@ -172,7 +174,7 @@ def paint_organs(
                 side[i, j] = 1 if cx < middle else 2
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def blend(out: Any, cover: Any, hu: float, brightens: bool) -> None:
     """Mix a density into a slice by its cover, and clear the cover."""
     for i in range(out.shape[0]):

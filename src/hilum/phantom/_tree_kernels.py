@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from hilum._compiled import compiled
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def grow_tree(
     points: Any, root: Any, heading: Any, randoms: Any, reach: float
 ) -> tuple[Any, Any, Any]:
@@ -61,7 +62,7 @@ def grow_tree(
     return nodes[:used], parents[:used], below[:used]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _center(points: Any, first: int, last: int) -> Any:
     """Mean of some points."""
     center = np.zeros(3)
@@ -70,7 +71,7 @@ def _center(points: Any, first: int, last: int) -> Any:
     return center / (last - first)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _divide(points: Any, first: int, last: int, way: Any, chance: float) -> int:
     """Reorder points so that one side of a plane along `way` comes first."""
     if last - first == 2:
@@ -106,7 +107,7 @@ def _divide(points: Any, first: int, last: int, way: Any, chance: float) -> int:
     return min(max(split, first + 1), last - 1)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def bend_branches(
     nodes: Any, parents: Any, radii: Any, wiggle: Any, step_mm: float
 ) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from hilum._compiled import compiled
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _gap(tube: Any, x: float, y: float, z: float) -> float:
     """Distance of a point, seen from the start of a tube, to its surface."""
     dx, dy, dz = tube[3] - tube[0], tube[4] - tube[1], tube[5] - tube[2]
@@ -22,7 +23,7 @@ def _gap(tube: Any, x: float, y: float, z: float) -> float:
     return np.sqrt(d) - (tube[6] + s * (tube[7] - tube[6]))  # type: ignore[no-any-return]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _share(tube: Any, x: float, y: float, z: float, frame: Any, cuts: Any) -> float:
     """Share of a voxel that a tube fills, from samples each as wide as its cell."""
     sx, ry, rz, tz = frame[0, 2], frame[1, 1], frame[2, 1], frame[2, 0]
@@ -46,14 +47,14 @@ def _share(tube: Any, x: float, y: float, z: float, frame: Any, cuts: Any) -> fl
     return total / (cuts[0] * cuts[1] * cuts[2])  # type: ignore[no-any-return]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _steps(low: float, high: float, start: float, step: float, count: int) -> Any:
     """Range of steps from `low` to `high`, within the count."""
     first = max(int(np.ceil((low - start) / step)), 0)
     return first, min(int(np.floor((high - start) / step)) + 1, count)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def cover_with_tubes(tubes: Any, which: Any, frame: Any, cuts: Any, cover: Any) -> None:
     """Raise `cover` to the share of each voxel that tubes fill.
 

@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hilum._names import name_of
 from hilum.errors import InputError
 from hilum.phantom.chest import KERNEL_NAMES, Phantom, uid_of
 from hilum.volume import in_threads
@@ -36,7 +37,7 @@ FIRST_SCAN = date(2020, 1, 15)
 MONTHS_BETWEEN_SCANS = 3
 
 
-def write_phantom(phantom: Phantom, folder: Path) -> Path:
+def write_phantom(phantom: Phantom, folder: str | Path) -> Path:
     """Write a phantom as a DICOM series with `annotations.csv` beside it.
 
     Slices are uncompressed, explicit little endian, named and numbered from head
@@ -53,6 +54,7 @@ def write_phantom(phantom: Phantom, folder: Path) -> Path:
     Raises:
         InputError: The folder cannot be written to.
     """
+    folder = Path(folder)
     series = folder / phantom.volume.series_uid
     try:
         series.mkdir(parents=True, exist_ok=True)
@@ -60,7 +62,7 @@ def write_phantom(phantom: Phantom, folder: Path) -> Path:
         _write_slices(phantom, series)
     except OSError as error:
         raise InputError(
-            f"Cannot write the phantom to `{folder.name}`: {error.strerror}. "
+            f"Cannot write the phantom to `{name_of(folder)}`: {error.strerror}. "
             "Name a folder that can be written to, on a disk with room for it."
         ) from error
     return series

@@ -12,6 +12,9 @@ from hilum.errors import InputError
 from hilum.findings import Point
 from hilum.space import Grid, Index, Spacing
 
+MOST_ALONG_AXIS = 4096
+MOST_VOXELS = 1 << 30
+"""Three gigabytes for the volume and its lung mask."""
 Kernel = Literal["soft", "sharp"]
 NOISE_HU = {"soft": 16.0, "sharp": 45.0}
 """Noise in the middle of the body at dose 1 and 2.5 mm slices."""
@@ -33,7 +36,7 @@ class PhantomSettings:
             slice spacing.
         kernel: Reconstruction kernel: "soft", or "sharp" with crisper edges
             and more and finer noise.
-        dose: Relative dose, > 0; noise falls with its square root. `inf` is a
+        dose: Relative dose, 0.001 to 1000; noise falls with its square root. `inf` is a
             scan without noise.
         tilt_deg: Gantry tilt; > 0 raises the back of each slice to the head.
         blood_hu: Density of blood: about 45, or 150 to 400 with contrast.
@@ -62,19 +65,35 @@ class PhantomSettings:
     def __post_init__(self) -> None:
         """Refuse what no scanner could do."""
         checks = {
-            "seed": (self.seed >= 0, "a whole number >= 0"),
-            "shape": (min(self.shape) >= 1, "three counts >= 1"),
-            "spacing_mm": (_all_positive(self.spacing_mm), "three numbers > 0"),
+            "seed": (0 <= self.seed < 1 << 63, "a whole number from 0 to 2^63 - 1"),
+            "shape": (
+                min(self.shape) >= 1
+                and max(self.shape) <= MOST_ALONG_AXIS
+                and math.prod(self.shape) <= MOST_VOXELS,
+                f"three counts from 1 to {MOST_ALONG_AXIS}, at most {MOST_VOXELS} "
+                "voxels together",
+            ),
+            "spacing_mm": (
+                all(0.01 <= v <= 500 for v in self.spacing_mm),
+                "three numbers from 0.01 to 500",
+            ),
             "slice_thickness_mm": (
-                self.slice_thickness_mm is None or 0 < self.slice_thickness_mm <= 20,
-                "None, or above 0 and at most 20",
+                self.slice_thickness_mm is None
+                or 0.01 <= self.slice_thickness_mm <= 20,
+                "None, or from 0.01 to 20",
             ),
             "kernel": (self.kernel in NOISE_HU, f"one of {', '.join(NOISE_HU)}"),
-            "dose": (self.dose > 0, "> 0"),
+            "dose": (
+                1e-3 <= self.dose <= 1e3 or self.dose == math.inf,
+                "from 0.001 to 1000, or inf",
+            ),
             "tilt_deg": (abs(self.tilt_deg) <= 30, "between -30 and 30"),
             "blood_hu": (0 <= self.blood_hu <= 600, "between 0 and 600"),
-            "scan": (self.scan >= 1, "a whole number >= 1"),
-            "shift_mm": (bool(np.isfinite(self.shift_mm).all()), "finite"),
+            "scan": (1 <= self.scan <= 1000, "a whole number from 1 to 1000"),
+            "shift_mm": (
+                all(abs(v) <= 1000 for v in self.shift_mm),
+                "three numbers from -1000 to 1000",
+            ),
         }
         for name, (fine, need) in checks.items():
             if not fine:
@@ -112,7 +131,3 @@ class PhantomSettings:
         middle = [(n - 1) / 2 for n in self.shape]
         affine[:3, 3] = np.array(CENTER_MM) - affine[:3, :3] @ middle
         return Grid(self.shape, affine)
-
-
-def _all_positive(values: Spacing) -> bool:
-    return all(math.isfinite(v) and v > 0 for v in values)

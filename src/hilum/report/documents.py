@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Literal
 
+from hilum._names import name_of
 from hilum.errors import InputError
 from hilum.findings import Assessment
+from hilum.formats.atomic import replacing
 from hilum.report.page import write_page
 from hilum.volume import CTVolume
 
@@ -40,7 +42,8 @@ def write_documents(
     """Write the documents of one assessment into a folder.
 
     `assessment.json` is always written, and first: when a later document fails,
-    nothing that was computed is lost.
+    nothing that was computed is lost. A document of an earlier assessment that is
+    not written now is removed, for it would stand beside the wrong numbers.
 
     Args:
         assessment: The conclusions.
@@ -56,20 +59,44 @@ def write_documents(
             not known.
     """
     formats = [_known(name) for name in formats]
-    out = Path(out)
+    out = prepare_folder(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
         written: dict[Format, Path] = {"json": out / FILE_NAMES["json"]}
         write_json(assessment, written["json"])
         if "html" in formats:
             written["html"] = out / FILE_NAMES["html"]
             write_page(assessment, volume, written["html"])
+        for name, file in FILE_NAMES.items():
+            if name not in written:
+                (out / file).unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
-            f"Cannot write into `{out.name}`: {error.strerror or error}. "
+            f"Cannot write into `{name_of(out)}`: {error.strerror or error}. "
             "Name a folder that you may write to."
         ) from error
     return written
+
+
+def prepare_folder(out: Path) -> Path:
+    """Make the folder for the documents, before any work is done for them.
+
+    Args:
+        out: The folder.
+
+    Raises:
+        InputError: It cannot be made, or written to.
+    """
+    out = Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"Cannot write into `{name_of(out)}`: {error.strerror or error}. "
+            "Name a folder that you may write to."
+        ) from error
+    return out
 
 
 def _known(name: str) -> Format:
@@ -87,12 +114,8 @@ def write_json(assessment: Assessment, path: Path) -> None:
         path: The file.
     """
     text = json.dumps(assessment.to_json(), indent=2, ensure_ascii=False)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write((text + "\n").encode())
 
 
 def read_assessment(path: Path) -> Assessment:
@@ -104,10 +127,11 @@ def read_assessment(path: Path) -> Assessment:
     Raises:
         InputError: The file is absent, is not JSON or is of another version.
     """
+    path = Path(path)
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
-            f"Cannot read `{path.name}` as an assessment: {error}"
+            f"Cannot read `{name_of(path)}` as an assessment: {error}"
         ) from error
     return Assessment.from_json(tree)

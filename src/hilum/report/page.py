@@ -12,8 +12,10 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from hilum._names import name_of
 from hilum.errors import InputError
 from hilum.findings import Assessment
+from hilum.formats.atomic import replacing
 from hilum.report.figures import MARKED
 from hilum.report.view import PICTURED, page_view
 from hilum.volume import CTVolume
@@ -56,10 +58,11 @@ def write_page(assessment: Assessment, volume: CTVolume, path: Path) -> None:
     """
     text = render_page(assessment, volume)
     try:
-        path.write_text(text, encoding="utf-8", newline="\n")
+        with replacing(path) as file:
+            file.write(text.encode())
     except OSError as error:
         raise InputError(
-            f"Cannot write `{path.name}`: {error.strerror}. "
+            f"Cannot write `{name_of(path)}`: {error.strerror}. "
             "Give a file in a folder that exists and may be written to."
         ) from error
 

@@ -30,6 +30,7 @@ _STAGES = {
     "malignancy": "Malignancy of the nodules",
     "patient": "Probability for the patient",
 }
+_CAVEATS = ("probability-not-calibrated",)
 _GUIDELINES = {
     "lung_rads": "Lung-RADS v2022",
     "fleischner": "Fleischner Society 2017",
@@ -98,6 +99,7 @@ class PageView:
     Attributes:
         in_scope: The verdict.
         given: Whether probabilities are shown: in scope, or the caller insisted.
+        caveats: What stands beside the probability, whatever else is read.
     """
 
     series_uid: str
@@ -107,6 +109,7 @@ class PageView:
     reasons: tuple[str, ...]
     chance: Chance
     meaning: str
+    caveats: tuple[str, ...]
     nodules: tuple[NoduleView, ...]
     overview: OverviewFigure
     notice_count: int
@@ -115,6 +118,7 @@ class PageView:
     version: str
     timings: tuple[tuple[str, str], ...]
     source: tuple[tuple[str, str], ...]
+    facts: tuple[tuple[str, str], ...]
     weights: tuple[tuple[str, str], ...]
     settings: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
@@ -138,6 +142,7 @@ def page_view(assessment: Assessment, volume: CTVolume) -> PageView:
         reasons=assessment.scope.reasons,
         chance=_chance(assessment.cancer_probability, given),
         meaning=words.meaning(assessment.cancer_probability),
+        caveats=tuple(n.message for n in assessment.notices if n.code in _CAVEATS),
         nodules=tuple(
             _nodule(nodule, count, volume, given)
             for count, nodule in enumerate(assessment.nodules, start=1)
@@ -152,6 +157,7 @@ def page_view(assessment: Assessment, volume: CTVolume) -> PageView:
             for stage, seconds in run.timings_s.items()
         ),
         source=_source(run.source),
+        facts=words.rows(run.facts),
         weights=tuple((words.value(k), v) for k, v in run.weights.items()),
         settings=tuple(
             (stage, words.rows(table if isinstance(table, dict) else {stage: table}))
@@ -254,6 +260,8 @@ def _guidelines(guidelines: Guidelines) -> tuple[GuidelineView, ...]:
 
 def _guideline(title: str, said: dict[str, Any]) -> GuidelineView:
     rest = dict(said)
+    if isinstance(rest.get("missing"), list | tuple):
+        rest["missing"] = [words.label(str(name)) for name in rest["missing"]]
     headlines = [
         words.value(rest.pop(key))
         for key in ("category", "recommendation")

@@ -16,7 +16,15 @@ NOT_ESTIMATED = "not estimated"
 NO_BREAK = "\u00a0"
 TIMES = " \u00d7 "
 MINUS = "\u2212"
-_UNITS = {"mm": "mm", "mm3": "mm³", "hu": "HU", "s": "s", "ml": "ml", "kv": "kV"}
+_UNITS = {
+    "mm": "mm",
+    "mm3": "mm³",
+    "hu": "HU",
+    "s": "s",
+    "ml": "ml",
+    "kv": "kV",
+    "years": "years",
+}
 
 
 def number(value: float, decimals: int = 1) -> str:
@@ -167,7 +175,9 @@ def value(item: Any) -> str:
         return str(item).replace("-", MINUS)
     if isinstance(item, list | tuple):
         numbers = all(isinstance(part, int | float) for part in item)
-        return (TIMES if numbers else ", ").join(map(value, item))
+        if numbers:  # two are a range, three are the sides of something
+            return (" to " if len(item) == 2 else TIMES).join(map(value, item))
+        return ", ".join(map(value, item))
     if isinstance(item, dict):
         return ", ".join(f"{label(str(k))} {value(v)}" for k, v in item.items())
     return _without_folders(str(item))

@@ -6,7 +6,15 @@ from dataclasses import dataclass, replace
 
 from hilum.clinical.facts import Facts
 from hilum.clinical.risk import BROCK_LARGEST_MM, brock_range
+from hilum.errors import InputError
 from hilum.findings import Nodule, Notice, Probability
+
+FACT_WORDS = {
+    "age_years": "the patient's age",
+    "sex": "sex",
+    "family_history": "family history of lung cancer",
+    "emphysema": "emphysema",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +32,13 @@ class BrockModel:
     """
 
     calcified_at_most: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability."""
+        if not 0 <= self.calcified_at_most <= 1:
+            raise InputError(
+                f"`calcified_at_most` must lie in [0, 1]; got {self.calcified_at_most}."
+            )
 
     def __call__(self, nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Nodule, ...]:
         """Give each nodule its malignancy; the most suspicious comes first.
@@ -59,6 +74,9 @@ def brock_notices(nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Notice, ..
         nodules: Those that `BrockModel` scored.
         facts: What was known of the patient.
     """
+    if not nodules:
+        return ()
+    unknown = [FACT_WORDS.get(name, name) for name in facts.missing]
     notices = [
         Notice(
             "malignancy-by-brock",
@@ -66,18 +84,14 @@ def brock_notices(nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Notice, ..
             "not a reading of the nodule's appearance; it was built on screening "
             "nodules of smokers aged 50 to 75.",
             "malignancy",
-        )
+        ),
+        Notice(
+            "facts-missing",
+            f"Not known: {', '.join([*unknown, 'the lobe of each nodule'])}. The "
+            "intervals cover all their values, and the values stand in the middle.",
+            "malignancy",
+        ),
     ]
-    if facts.missing:
-        words = ", ".join(name.replace("_", " ") for name in facts.missing)
-        notices.append(
-            Notice(
-                "facts-missing",
-                f"Not known: {words}, and the lobe of each nodule. The intervals "
-                "cover all their values, and the values stand in the middle.",
-                "malignancy",
-            )
-        )
     large = [n.diameter_mm for n in nodules if n.diameter_mm > BROCK_LARGEST_MM]
     if large:
         sizes = ", ".join(f"{d:.0f}" for d in large)

@@ -63,6 +63,13 @@ class RiskModel:
     leak: float = 0.01
     top: int = 5
 
+    def __post_init__(self) -> None:
+        """Refuse settings that combine nothing, or are no probability."""
+        if not 0 <= self.leak < 1:
+            raise InputError(f"`leak` must lie in [0, 1); got {self.leak}.")
+        if self.top < 1:
+            raise InputError(f"`top` must be at least 1; got {self.top}.")
+
     def __call__(self, nodules: tuple[Nodule, ...]) -> Probability:
         """Combine the `top` most suspicious nodules, ends of intervals likewise.
 

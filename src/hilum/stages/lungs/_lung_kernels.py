@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from hilum._compiled import compiled
 
 WALL = 255
 EDGE = 2
 """Voxels added on each side of the sweeps: the longest step of an axis."""
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def count_chords(
     labels: Any, axes: Any, reach: Any, counts: Any, votes: Any, first: int, last: int
 ) -> None:
@@ -56,7 +57,7 @@ def count_chords(
                     _count(length, reach[a, -1], counts[-1, z, y])
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _carry_on(labels: Any, before: Any, dx: int, along: int, out: Any) -> None:
     """Count on the steps since lines left a lung.
 
@@ -76,7 +77,7 @@ def _carry_on(labels: Any, before: Any, dx: int, along: int, out: Any) -> None:
         out[x + EDGE] = _step(labels[x], before[x + EDGE - dx])
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _step(label: int, was: int) -> Any:
     """Go one voxel on."""
     here = np.int16(label == 1) - np.int16(label == 2)
@@ -84,7 +85,7 @@ def _step(label: int, was: int) -> Any:
     return np.int16(went if label == 0 else here)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _measure(near: Any, far: Any, reach: int, length: Any, votes: Any) -> None:
     """Give the voxels of each chord, 32767 where there is none, and let it vote."""
     for x in range(length.size):
@@ -96,7 +97,7 @@ def _measure(near: Any, far: Any, reach: int, length: Any, votes: Any) -> None:
         votes[x] += np.int8(right) - np.int8(left)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _count(length: Any, reach: int, out: Any) -> None:
     """Add 1 where a chord has at most `reach` voxels."""
     most = np.int16(reach)
@@ -104,7 +105,7 @@ def _count(length: Any, reach: int, out: Any) -> None:
         out[x] += np.uint8(length[x] <= most)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def flood(levels: Any, labels: Any) -> None:
     """Let labels grow over the voxels that are 0, the lowest levels first.
 
@@ -150,7 +151,7 @@ def flood(levels: Any, labels: Any) -> None:
                 _queue(following, head, tail, max(now, level[to]), to)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _queue(following: Any, head: Any, tail: Any, level: int, at: int) -> None:
     """Put a voxel at the end of the queue of its level."""
     following[at] = -1
@@ -161,7 +162,7 @@ def _queue(following: Any, head: Any, tail: Any, level: int, at: int) -> None:
     tail[level] = at
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def enlarge(
     fields: Any, zs: Any, ys: Any, xs: Any, out: Any, first: int, last: int
 ) -> None:

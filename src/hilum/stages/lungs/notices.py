@@ -101,15 +101,15 @@ def _cropped(volume: CTVolume, mask: Mask) -> Notice | None:
             face = np.take(lungs, index, axis=axis)
             area_cm2 = np.count_nonzero(face) * pixel_cm2
             if area_cm2 > EDGE_CM2:
-                found.append(f"{area_cm2:.0f} cm2 at the {name}")
+                found.append(f"{area_cm2:.1f} cm2 at the {name}")
     open_cm2 = _open_cm2(volume, mask)
     if open_cm2 > EDGE_CM2:
-        found.append(f"{open_cm2:.0f} cm2 at the rim of the field of view")
+        found.append(f"{open_cm2:.1f} cm2 at the rim of the field of view")
     if not found:
         return None
     text = (
         f"The lungs reach the edge of the scan: {', '.join(found)} (at most "
-        f"{EDGE_CM2:.0f} cm2 is expected). What lies beyond was not assessed."
+        f"{EDGE_CM2:.1f} cm2 is expected). What lies beyond was not assessed."
     )
     return Notice("lungs-cropped", text, STAGE)
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from hilum._compiled import compiled
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def squared_depth(mask: Any, unit: Any, limit: float, out: Any) -> None:
     """Give each cell of a mask its squared distance to the nearest cell outside.
 
@@ -42,7 +43,7 @@ def squared_depth(mask: Any, unit: Any, limit: float, out: Any) -> None:
         _look_along(out[:, y].copy(), unit[0], out[:, y])
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _look_along(known: Any, step: float, out: Any) -> None:
     """Add the first axis to squared distances that are known along the others."""
     count, width = known.shape

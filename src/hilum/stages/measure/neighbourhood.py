@@ -41,7 +41,9 @@ class Neighbourhood:
         start: First voxel of the volume (slice, row, column) that was cut out.
         blocks: How many of the volume's voxels were averaged along each axis.
         cells: Cells a voxel along (slice, row, column).
-        slice_mm: How much of the patient a slice averages over.
+        slice_mm: How much of the patient a slice averages over, taken as the
+            spacing: only DICOM tells the thickness, and every format is to give
+            the same result.
         diameter_mm: Diameter that the candidate is taken to have.
     """
 
@@ -158,7 +160,6 @@ def cut_out(
         inside = np.repeat(inside, count, axis)
     where = (box.grid.to_index(candidate.center_mm) + 0.5) * cells - 0.5
     distance = _distances(hu.shape, where, _spacing(coarse / cells))
-    thick = _slice_mm(volume, float(coarse[0]))
     return Neighbourhood(
         hu=hu,
         lungs=inside,
@@ -167,7 +168,7 @@ def cut_out(
         start=_index(start),
         blocks=_index(blocks),
         cells=cells,
-        slice_mm=thick,
+        slice_mm=float(coarse[0]),
         diameter_mm=diameter,
     )
 
@@ -204,14 +205,6 @@ def _check_inside(grid: Grid, candidate: Candidate) -> None:
         f"Candidate at ({x:.1f}, {y:.1f}, {z:.1f}) mm lies {off:.1f} mm outside the "
         "volume. Was it found in another series?"
     )
-
-
-def _slice_mm(volume: CTVolume, spacing_mm: float) -> float:
-    """Take the slice thickness where it is believable, else the spacing."""
-    thickness = volume.acquisition.slice_thickness_mm
-    if thickness is None or not spacing_mm <= thickness <= 4 * spacing_mm:
-        return spacing_mm
-    return thickness
 
 
 def _middle_labels(

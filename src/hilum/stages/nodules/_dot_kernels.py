@@ -11,10 +11,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from hilum._compiled import compiled
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def blur_slices(volume: Any, weights: Any, out: Any, first: int, last: int) -> None:
     """Convolve along the slices; `weights[k]` for k voxels off, edges repeated."""
     depth, rows, columns = volume.shape
@@ -31,7 +32,7 @@ def blur_slices(volume: Any, weights: Any, out: Any, first: int, last: int) -> N
                     result[x] += weight * (below[x] + above[x])
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def blur_in_plane(volume: Any, weights: Any, out: Any, first: int, last: int) -> None:
     """Convolve along rows and columns; edges repeated."""
     _, rows, columns = volume.shape
@@ -61,7 +62,7 @@ def blur_in_plane(volume: Any, weights: Any, out: Any, first: int, last: int) ->
                     result[x] += weight * (left[x] + right[x])
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _bulge(smooth: Any, z: int, out: Any) -> None:
     """Fill a slice with the negative Laplacian; 0 at the edges of the volume."""
     depth, rows, columns = smooth.shape
@@ -77,7 +78,7 @@ def _bulge(smooth: Any, z: int, out: Any) -> None:
             result[x] = np.float32(6) * line[x] - around - line[x + 1]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _is_peak(below: Any, here: Any, above: Any, y: int, x: int) -> bool:
     """Tell whether a voxel tops its 26 neighbours; of equals, the first in order."""
     value = here[y, x]
@@ -92,7 +93,7 @@ def _is_peak(below: Any, here: Any, above: Any, y: int, x: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def curvatures(smooth: Any, z: int, y: int, x: int) -> tuple[float, float, float]:
     """Give the eigenvalues of the Hessian at a voxel, ascending, per voxel squared."""
     twice = 2.0 * smooth[z, y, x]
@@ -109,7 +110,7 @@ def curvatures(smooth: Any, z: int, y: int, x: int) -> tuple[float, float, float
     return low, mid, high
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def eigenvalues(
     a: float, b: float, c: float, ab: float, ac: float, bc: float
 ) -> tuple[float, float, float]:
@@ -131,14 +132,14 @@ def eigenvalues(
     return low, 3.0 * mean - high - low, high
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _vertex(before: float, here: float, after: float) -> float:
     """Give the offset of the top of the parabola through three samples."""
     bend = 2.0 * here - before - after
     return min(0.5, max(-0.5, 0.5 * (after - before) / bend)) if bend > 0 else 0.0
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def find_bulges(
     smooth: Any, inside: Any, least: float, first: int, last: int
 ) -> list[tuple[float, float, float, float, float]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from hilum._compiled import compiled
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _sample(volume: Any, z: float, y: float, x: float) -> Any:
     """Interpolate trilinearly; beyond the edges, the value at the edge."""
     z = min(max(z, 0.0), volume.shape[0] - 1.0)
@@ -24,7 +24,7 @@ def _sample(volume: Any, z: float, y: float, x: float) -> Any:
     return (a * (1 - v) + b * v) * (1 - w) + (c * (1 - v) + d * v) * w
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def mean_at(volume: Any, center: Any, directions: Any, radius: float) -> float:
     """Average the volume at `radius` voxels from the centre."""
     total = 0.0
@@ -34,7 +34,7 @@ def mean_at(volume: Any, center: Any, directions: Any, radius: float) -> float:
     return total / len(directions)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def reaches(
     volume: Any, center: Any, directions: Any, level: float, limit: float, out: Any
 ) -> None:

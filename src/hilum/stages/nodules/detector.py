@@ -73,8 +73,8 @@ class NoduleDetector:
             ),
             "range_hu": (low < LUNG_HU < high, f"rising, with {LUNG_HU} inside"),
             "margin_mm": (self.margin_mm >= 0, "at least 0"),
-            "even_strength": (self.even_strength > 0, "> 0"),
-            "steepness": (self.steepness > 0, "> 0"),
+            "even_strength": (self.even_strength > 0.01, "> 0.01"),
+            "steepness": (0 < self.steepness <= 100, "in (0, 100]"),
             "max_candidates": (self.max_candidates >= 1, "at least 1"),
         }
         for name, (fine, need) in checks.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -17,12 +16,10 @@ from hilum.findings import (
     Candidate,
     Guidelines,
     Nodule,
-    Notice,
     Probability,
     Provenance,
-    Scope,
 )
-from hilum.formats import write_mask
+from hilum.pipeline.scope import brock_line, judge_scope, patient_notices
 from hilum.settings import fill, read_settings, to_table
 from hilum.sources import read_ct
 from hilum.stages.lungs import LungSegmenter, lung_notices
@@ -30,15 +27,12 @@ from hilum.stages.malignancy import BrockModel, brock_notices
 from hilum.stages.measure import NoduleMeasurer, drop_repeats
 from hilum.stages.nodules import NoduleDetector
 from hilum.stages.patient import RiskModel
-from hilum.volume import CTVolume, Mask
+from hilum.volume import CTVolume
 
 Progress = Callable[[str], None]
 
-THICKEST_SLICES_MM = 5.0
-"""Above this spacing nodules fall between slices: no probability is given."""
-
-OUT_OF_SCOPE_NOTICES = ("no-lungs", "lungs-cropped", "one-lung")
-"""Notices of the lungs stage after which the figures do not hold."""
+MASS_NOTICE = "brock-mass"
+"""What is said of malignancy even where no probability is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +46,15 @@ class Selection:
 
     min_score: float = 0.3
     max_nodules: int = 15
+
+    def __post_init__(self) -> None:
+        """Refuse what would keep nothing, or drop from the wrong end."""
+        if not 0 <= self.min_score <= 1:
+            raise InputError(f"`min_score` must lie in [0, 1]; got {self.min_score}.")
+        if self.max_nodules < 1:
+            raise InputError(
+                f"`max_nodules` must be at least 1; got {self.max_nodules}."
+            )
 
     def __call__(self, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
         """Keep the best candidates."""
@@ -124,30 +127,40 @@ class Pipeline:
             measured = tuple(m.nodule for m in found)
             doubts += tuple(notice for m in found for notice in m.notices)
         with clock("malignancy"):
-            nodules = self.malignancy(measured, facts)
-            doubts += brock_notices(nodules, facts)
-        with clock("patient"):
             scope = judge_scope(volume, doubts)
-            risk = self.patient(nodules)
+            given = scope.in_scope or force
+            nodules = self.malignancy(measured, facts)
+            doubts += tuple(
+                notice
+                for notice in brock_notices(nodules, facts)
+                if given or notice.code == MASS_NOTICE
+            )
+        with clock("patient"):
+            risk = self.patient(nodules) if given else Probability.UNKNOWN
+            doubts += patient_notices(scope, force=force)
         return Assessment(
             series_uid=volume.series_uid,
             scope=scope,
-            cancer_probability=(
-                risk if scope.in_scope or force else Probability.UNKNOWN
-            ),
-            nodules=nodules,
-            guidelines=Guidelines(brock=_brock_line(nodules, facts)),
-            notices=volume.notices + doubts + _patient_notices(scope, force=force),
-            provenance=Provenance(
-                version=__version__,
-                settings={
-                    item.name: to_table(getattr(self, item.name))
-                    for item in fields(self)
-                },
-                weights={},
-                timings_s=clock.seconds,
-                source=describe_source(volume),
-            ),
+            cancer_probability=risk,
+            nodules=nodules if given else _without_malignancy(nodules),
+            guidelines=Guidelines(brock=brock_line(nodules, facts) if given else None),
+            notices=volume.notices + doubts,
+            provenance=self._provenance(volume, facts, clock.seconds),
+        )
+
+    def _provenance(
+        self, volume: CTVolume, facts: Facts, seconds: dict[str, float]
+    ) -> Provenance:
+        """Note what is needed to do it again."""
+        return Provenance(
+            version=__version__,
+            settings={
+                item.name: to_table(getattr(self, item.name)) for item in fields(self)
+            },
+            weights={},
+            timings_s=seconds,
+            source=describe_source(volume),
+            facts=facts.to_json(),
         )
 
 
@@ -206,6 +219,11 @@ def read_and_assess(
     """
     pipeline = Pipeline() if settings is None else Pipeline.from_file(settings)
     if isinstance(source, CTVolume):
+        if series_uid is not None:
+            raise InputError(
+                "A volume is one series already, so there is none to pick. "
+                "Leave out `series_uid`."
+            )
         return source, pipeline(source, facts=facts, force=force, progress=progress)
     clock = _Clock(progress)
     with clock("read"):
@@ -214,75 +232,6 @@ def read_and_assess(
     timings_s = {**clock.seconds, **result.provenance.timings_s}
     provenance = replace(result.provenance, timings_s=timings_s)
     return volume, replace(result, provenance=provenance)
-
-
-def segment(source: Path, out: Path, *, series_uid: str | None = None) -> Mask:
-    """Write the lung mask of a CT.
-
-    Args:
-        source: As for `assess`.
-        out: Ends in .nii, .nii.gz, .mha or .mhd.
-        series_uid: As for `assess`.
-
-    Returns:
-        The mask on the grid of the CT: 1 right lung, 2 left lung.
-
-    Raises:
-        InputError: The CT cannot be read, or the file cannot be written.
-    """
-    lungs = LungSegmenter()(read_ct(source, series_uid=series_uid))
-    write_mask(lungs, Path(out))
-    return lungs
-
-
-def detect(
-    source: Path, out: Path, *, series_uid: str | None = None
-) -> tuple[Candidate, ...]:
-    """Write every candidate of a CT with its score, as LUNA16 has it.
-
-    Args:
-        source: As for `assess`.
-        out: A CSV file with the columns seriesuid, coordX, coordY, coordZ
-            (LPS, mm) and probability (ranks; not calibrated).
-        series_uid: As for `assess`.
-
-    Returns:
-        The candidates by falling score.
-
-    Raises:
-        InputError: The CT cannot be read, or the file cannot be written.
-    """
-    volume = read_ct(source, series_uid=series_uid)
-    candidates = NoduleDetector()(volume, LungSegmenter()(volume))
-    try:
-        with Path(out).open("w", newline="") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(["seriesuid", "coordX", "coordY", "coordZ", "probability"])
-            for candidate in candidates:
-                point = (f"{x:.3f}" for x in candidate.center_mm)
-                rows.writerow([volume.series_uid, *point, f"{candidate.score:.6f}"])
-    except OSError as error:
-        raise InputError(
-            f"Cannot write `{Path(out).name}`: {error.strerror}."
-        ) from error
-    return candidates
-
-
-def judge_scope(volume: CTVolume, doubts: tuple[Notice, ...]) -> Scope:
-    """Decide whether the figures hold for a series.
-
-    Args:
-        volume: The CT.
-        doubts: Notices of the lungs stage.
-    """
-    reasons = [n.message for n in doubts if n.code in OUT_OF_SCOPE_NOTICES]
-    spacing = volume.grid.spacing_mm[0]
-    if spacing > THICKEST_SLICES_MM:
-        reasons.append(
-            f"Slices are {spacing:.1f} mm apart; the limit is "
-            f"{THICKEST_SLICES_MM:.1f} mm. Nodules can fall between them."
-        )
-    return Scope(in_scope=not reasons, reasons=tuple(reasons))
 
 
 def describe_source(volume: CTVolume) -> dict[str, Any]:
@@ -298,46 +247,9 @@ def describe_source(volume: CTVolume) -> dict[str, Any]:
     }
 
 
-def _brock_line(nodules: tuple[Nodule, ...], facts: Facts) -> dict[str, Any] | None:
-    if not nodules:
-        return None
-    first = nodules[0]
-    return {
-        "model": "Brock (PanCan) 2a, McWilliams et al., NEJM 2013;369:910",
-        "nodule": 1,
-        "probability": first.malignancy.to_json(),
-        "rule": f"{first.type}, {first.diameter_mm:.1f} mm, "
-        f"{len(nodules)} nodule(s) on the scan",
-        "missing": [*facts.missing, "lobe"],
-    }
-
-
-def _patient_notices(scope: Scope, *, force: bool) -> tuple[Notice, ...]:
-    if scope.in_scope:
-        return (
-            Notice(
-                "probability-not-calibrated",
-                "The patient's probability combines the nodules' malignancies by a "
-                "leaky noisy-or; it has not been calibrated on patients.",
-                "patient",
-            ),
-        )
-    if force:
-        return (
-            Notice(
-                "forced",
-                "The series is out of scope; the probability was asked for all the "
-                "same and need not hold.",
-                "patient",
-            ),
-        )
-    return (
-        Notice(
-            "probability-suppressed",
-            "The series is out of scope, so no probability is given.",
-            "patient",
-        ),
-    )
+def _without_malignancy(nodules: tuple[Nodule, ...]) -> tuple[Nodule, ...]:
+    """Keep the order, and give no probability that need not hold."""
+    return tuple(replace(n, malignancy=Probability.UNKNOWN) for n in nodules)
 
 
 class _Clock:

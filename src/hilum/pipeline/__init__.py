@@ -1,0 +1,26 @@
+"""The stages in one visible function body, and the commands over one series.
+
+The folder: `assessing` (the pipeline and `assess`), `scope` (whether the figures
+hold, and what is said of them), `files` (one stage, one file).
+"""
+
+from hilum.pipeline.assessing import (
+    Pipeline,
+    Selection,
+    assess,
+    describe_source,
+    read_and_assess,
+)
+from hilum.pipeline.files import detect, segment
+from hilum.pipeline.scope import judge_scope
+
+__all__ = [
+    "Pipeline",
+    "Selection",
+    "assess",
+    "describe_source",
+    "detect",
+    "judge_scope",
+    "read_and_assess",
+    "segment",
+]

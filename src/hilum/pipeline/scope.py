@@ -1,0 +1,91 @@
+"""Whether the figures hold for a series, and what may be said when they do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hilum.clinical.facts import Facts
+from hilum.findings import Nodule, Notice, Scope
+from hilum.volume import CTVolume
+
+THICKEST_SLICES_MM = 5.0
+"""Above this spacing nodules fall between slices: no probability is given."""
+
+OUT_OF_SCOPE_NOTICES = ("no-lungs", "lungs-cropped", "one-lung")
+"""Notices of the lungs stage after which the figures do not hold."""
+
+
+def judge_scope(volume: CTVolume, doubts: tuple[Notice, ...]) -> Scope:
+    """Decide whether the figures hold for a series.
+
+    Args:
+        volume: The CT.
+        doubts: Notices of the lungs stage.
+    """
+    reasons = [n.message for n in doubts if n.code in OUT_OF_SCOPE_NOTICES]
+    spacing_mm = max(volume.grid.spacing_mm)  # coronal slices lie along another axis
+    if spacing_mm > THICKEST_SLICES_MM:
+        reasons.append(
+            f"Slices are {spacing_mm:.1f} mm apart; the limit is "
+            f"{THICKEST_SLICES_MM:.1f} mm. Nodules can fall between them."
+        )
+    return Scope(in_scope=not reasons, reasons=tuple(reasons))
+
+
+def patient_notices(scope: Scope, *, force: bool) -> tuple[Notice, ...]:
+    """Say how far the patient's probability can be trusted, or why there is none.
+
+    Args:
+        scope: Whether the figures hold.
+        force: The probability was asked for all the same.
+    """
+    if not scope.in_scope and not force:
+        text = "The series is out of scope, so no probability is given."
+        return (Notice("probability-suppressed", text, "patient"),)
+    doubts = [
+        Notice(
+            "probability-not-calibrated",
+            "The patient's probability combines the nodules' malignancies by a leaky "
+            "noisy-or and has not been calibrated on patients. Its interval covers "
+            "what is not known of the patient; it does not cover errors of detection, "
+            "of measurement or of the model.",
+            "patient",
+        )
+    ]
+    if not scope.in_scope:
+        doubts.append(
+            Notice(
+                "forced",
+                "The series is out of scope; the probability was asked for all the "
+                "same and need not hold.",
+                "patient",
+            )
+        )
+    return tuple(doubts)
+
+
+def brock_line(nodules: tuple[Nodule, ...], facts: Facts) -> dict[str, Any] | None:
+    """Say what the Brock model gives for the most suspicious nodule, and from what.
+
+    Args:
+        nodules: The most suspicious first.
+        facts: What is known of the patient.
+
+    Returns:
+        None without nodules, and where the first is calcified: such nodules were
+        outside the study.
+    """
+    if not nodules or nodules[0].type == "calcified":
+        return None
+    first = nodules[0]
+    return {
+        "model": "Brock (PanCan) 2a, McWilliams et al., NEJM 2013;369:910",
+        "nodule": 1,
+        "probability": first.malignancy.to_json(),
+        "inputs": {
+            "type": first.type,
+            "diameter_mm": round(first.diameter_mm, 1),
+            "count": len(nodules),
+        },
+        "missing": [*facts.missing, "lobe"],
+    }
