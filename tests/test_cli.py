@@ -224,7 +224,7 @@ def test_the_verdict_never_hides_that_it_is_forced():
         "cancer_probability": {"value": 0.35, "low": 0.12, "high": 0.75},
     }
     said = cli._verdict(tree)
-    assert "OUT OF SCOPE: Slices are 8.0 mm apart." in said
+    assert "OUT OF SCOPE: Slices are 8.0 mm apart;" in said
     assert "35%" in said
     tree["scope"] = {"in_scope": True, "reasons": []}
     assert "OUT OF SCOPE" not in cli._verdict(tree)

@@ -207,7 +207,7 @@ def _verdict(tree: dict[str, Any]) -> str:
         first = tree["nodules"][0]
         head += f", the most suspicious {first['type']}, {first['diameter_mm']:.1f} mm"
     if not tree["scope"]["in_scope"]:
-        head += f"; OUT OF SCOPE: {' '.join(tree['scope']['reasons'])}"
+        head += f"; OUT OF SCOPE: {' '.join(tree['scope']['reasons']).rstrip('.')}"
     if risk["value"] is None:
         return head
     return (
