@@ -205,7 +205,7 @@ def test_missing_slices_earn_a_notice(chest):
     )
     assert "first slice" in notice.message
     assert "last slice" not in notice.message
-    assert "at most 5 cm2" in notice.message
+    assert "at most 5.0 cm2" in notice.message
 
 
 def test_lungs_that_fill_a_tight_field_of_view_are_kept_and_noticed(chest):
