@@ -1,0 +1,23 @@
+"""Leave out what needs Keras where Keras is not installed, and say so."""
+
+import importlib.util
+import re
+
+HAS_KERAS = importlib.util.find_spec("keras") is not None
+IMPORTS_KERAS = re.compile(r"^(import|from) (keras|hilum\.nn)", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path):
+    """Ignore modules, doctests included, that import Keras or the networks."""
+    if HAS_KERAS or collection_path.suffix != ".py":
+        return None  # let the others decide
+    return bool(IMPORTS_KERAS.search(collection_path.read_text())) or None
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say it at the end, where it is read."""
+    if not HAS_KERAS:
+        terminalreporter.write_line(
+            "Keras is not installed, so the networks were not tested. "
+            "Install it with: pip install 'hilum[train]'"
+        )

@@ -1,0 +1,115 @@
+"""Every operation of the networks in plain NumPy, written to be read.
+
+Slow on purpose: a loop over the few things that matter, arrays for the rest, all
+in float64. Each function is tested against the Keras layer of the same meaning,
+so what is read here is what runs there.
+
+Arrays are channels last, (batch, *spatial, channels), with one to three spatial
+axes. The folder: `convolution`, `activations` (the deterministic ones), `noisy`
+(the random ones, with their noise as an argument), `pooling`, `normalisation`,
+`dense`.
+"""
+
+from hilum.primer.ops.activations import (
+    elu,
+    elu_derivative,
+    hard_sigmoid,
+    hard_sigmoid_derivative,
+    hard_tanh,
+    hard_tanh_derivative,
+    leaky_relu,
+    leaky_relu_derivative,
+    prelu,
+    prelu_derivatives,
+    relu,
+    relu_derivative,
+    selu,
+    selu_derivative,
+    sigmoid,
+    sigmoid_derivative,
+    softplus,
+    softplus_derivative,
+    tanh,
+    tanh_derivative,
+)
+from hilum.primer.ops.convolution import (
+    convolve,
+    convolve_transposed,
+    same_padding,
+    transposed_size,
+)
+from hilum.primer.ops.dense import (
+    dense,
+    hu_window,
+    softmax,
+    softmax_derivative,
+    squeeze_excite,
+)
+from hilum.primer.ops.noisy import (
+    noisy_activation,
+    noisy_activation_derivatives,
+    noisy_activation_expected,
+    noisy_relu,
+    noisy_relu_derivative,
+    noisy_relu_expected,
+    rrelu,
+    rrelu_derivative,
+    rrelu_expected,
+)
+from hilum.primer.ops.normalisation import (
+    batch_norm,
+    batch_norm_training,
+)
+from hilum.primer.ops.pooling import (
+    average_pool,
+    max_pool,
+    space_to_depth,
+    spatial_pyramid_pool,
+)
+
+__all__ = [
+    "average_pool",
+    "batch_norm",
+    "batch_norm_training",
+    "convolve",
+    "convolve_transposed",
+    "dense",
+    "elu",
+    "elu_derivative",
+    "hard_sigmoid",
+    "hard_sigmoid_derivative",
+    "hard_tanh",
+    "hard_tanh_derivative",
+    "hu_window",
+    "leaky_relu",
+    "leaky_relu_derivative",
+    "max_pool",
+    "noisy_activation",
+    "noisy_activation_derivatives",
+    "noisy_activation_expected",
+    "noisy_relu",
+    "noisy_relu_derivative",
+    "noisy_relu_expected",
+    "prelu",
+    "prelu_derivatives",
+    "relu",
+    "relu_derivative",
+    "rrelu",
+    "rrelu_derivative",
+    "rrelu_expected",
+    "same_padding",
+    "selu",
+    "selu_derivative",
+    "sigmoid",
+    "sigmoid_derivative",
+    "softmax",
+    "softmax_derivative",
+    "softplus",
+    "softplus_derivative",
+    "space_to_depth",
+    "spatial_pyramid_pool",
+    "squeeze_excite",
+    "tanh",
+    "tanh_derivative",
+    "transposed_size",
+]

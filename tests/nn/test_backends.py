@@ -1,0 +1,49 @@
+"""The layers are made of `keras.ops` alone: the same tests pass on JAX."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+TESTS = Path(__file__).parents[1]
+ROOT = TESTS.parent
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="one backend starts the other"
+)
+@pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="jax is not installed"
+)
+@pytest.mark.parametrize(
+    "tests",
+    ["nn/test_layers.py", "nn/test_layer_values.py", "primer"],
+)
+def test_layers_and_primer_on_jax(tests):
+    # KERAS_BACKEND=jax python -m pytest tests/nn/test_layers.py
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    result = subprocess.run(
+        [*command, str(TESTS / tests)],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
+    assert " skipped" not in result.stdout
+
+
+@pytest.mark.parametrize("module", ["layers", "models"])
+def test_no_backend_is_named(module):
+    for path in (ROOT / "src" / "hilum" / "nn" / module).glob("*.py"):
+        code = path.read_text()
+        for backend in ("tensorflow", "jax", "torch", "numpy"):
+            assert f"import {backend}" not in code
+            assert f"from {backend}" not in code
