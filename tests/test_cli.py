@@ -239,12 +239,18 @@ FUNCTIONS = {
     "phantom": (hilum.write_phantom, hilum.PhantomSettings),
 }
 ALIASES = {"age": "age_years"}
+NETWORKS = {
+    "train": {"what", "data", "out", "settings"},
+    "export": {"source", "out", "precision"},
+}
 
 
 def test_every_command_has_its_public_function():
     commands = cli._parser()._subparsers._group_actions[0].choices
-    assert set(commands) == set(FUNCTIONS)
+    assert set(commands) == {*FUNCTIONS, *NETWORKS}
     for name, command in commands.items():
+        if name in NETWORKS:
+            continue
         known = set()
         for function in FUNCTIONS[name]:
             known |= set(inspect.signature(function).parameters)
@@ -253,3 +259,22 @@ def test_every_command_has_its_public_function():
         options = {ALIASES.get(a.dest, a.dest) for a in command._actions}
         options -= {"help", "quiet", "debug"}
         assert options <= known | {"out", "folder", "settings"}, name
+
+
+def test_the_commands_over_networks_have_their_functions():
+    pytest.importorskip("keras", reason="Keras is not installed")
+    from hilum.runtime.export import export_weights  # noqa: PLC0415  needs Keras
+    from hilum.training.malignancy import train_malignancy  # noqa: PLC0415
+    from hilum.training.segmentation import train_segmentation  # noqa: PLC0415
+
+    commands = cli._parser()._subparsers._group_actions[0].choices
+    for name, function in (
+        ("train", train_malignancy),
+        ("train", train_segmentation),
+        ("export", export_weights),
+    ):
+        told = {a.dest for a in commands[name]._actions}
+        assert told == NETWORKS[name] | {"help", "quiet", "debug"}
+        assert told - {"what", "help", "quiet", "debug"} <= set(
+            inspect.signature(function).parameters
+        )

@@ -16,6 +16,8 @@ STAGES = {
     "patient": "summing up",
     "write": "writing the documents",
     "phantom": "building a chest",
+    "train": "training",
+    "export": "exporting",
 }
 
 

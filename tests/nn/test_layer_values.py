@@ -403,3 +403,19 @@ def test_both_convolutions_of_a_residual_block_have_the_size_asked_for(size):
     assert block.first.kernel.shape == (size, size, size, 2, 4)
     assert block.second.kernel.shape == (size, size, size, 4, 4)
     assert block.project.kernel.shape == (1, 1, 1, 2, 4)
+
+
+@pytest.mark.parametrize("sizes", [(3, 5, 4), (1, 2, 7)])
+def test_the_mark_is_a_gaussian_about_the_middle(sizes):
+    x = normal(2, *sizes, 2)
+    y = value(layers.CenterMark3D(0.4)(x))
+    np.testing.assert_array_equal(y[..., :2], x)
+    places = [np.linspace(-1, 1, n) if n > 1 else np.zeros(1) for n in sizes]
+    r2 = sum(p**2 for p in np.meshgrid(*places, indexing="ij"))
+    expected = np.broadcast_to(np.exp(-r2 / (2 * 0.4**2)), y.shape[:-1])
+    np.testing.assert_allclose(y[..., 2], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_mark_without_width_is_refused():
+    with pytest.raises(ValueError, match=r"Received: width=0$"):
+        layers.CenterMark3D(0)

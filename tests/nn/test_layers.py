@@ -104,6 +104,13 @@ CASES = {
         (1, 2, 2, 4, 4),
         output=(2, 2, 3, 1, 32),
     ),
+    "CenterMark3D": Case(
+        layers.CenterMark3D,
+        {"width": 0.5},
+        volume,
+        (1, 2, 3, 9, 4),
+        output=(2, 4, 6, 5, 5),
+    ),
     "SqueezeExcite": Case(layers.SqueezeExcite, {"ratio": 2}, volume, (1, 2, 3, 9, 4)),
     "ResidualBlock": Case(
         layers.ResidualBlock,

@@ -4,8 +4,9 @@ What Keras has is used, not rewritten; here is what it lacks, on `keras.ops` alo
 All are channels last, `(batch, slice, row, column, channel)` in 3D.
 
 The folder: `window` (HU to [0, 1]), `activations` (with chance in them), `choice`
-(any activation by its name), `pyramid`, `depth` and `sizes` (resolution), `blocks`
-(residual, squeeze-and-excitation). `hilum.primer.ops` has each of them in NumPy.
+(any activation by its name), `pyramid`, `depth` and `sizes` (resolution), `center`
+(which voxel is meant), `blocks` (residual, squeeze-and-excitation).
+`hilum.primer.ops` has the operations in NumPy.
 """
 
 from hilum.nn.layers.activations import (
@@ -14,6 +15,7 @@ from hilum.nn.layers.activations import (
     RandomizedLeakyReLU,
 )
 from hilum.nn.layers.blocks import ResidualBlock, SqueezeExcite
+from hilum.nn.layers.center import CenterMark3D
 from hilum.nn.layers.choice import ACTIVATIONS, activation_layer, initializer_for
 from hilum.nn.layers.depth import SpaceToDepth3D
 from hilum.nn.layers.pyramid import SpatialPyramidPooling2D, SpatialPyramidPooling3D
@@ -22,6 +24,7 @@ from hilum.nn.layers.window import HUWindow
 
 __all__ = [
     "ACTIVATIONS",
+    "CenterMark3D",
     "CropLike",
     "HUWindow",
     "NoisyActivation",

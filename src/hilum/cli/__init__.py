@@ -19,6 +19,7 @@ from typing import Any
 
 from hilum._talk import Talk
 from hilum._version import __version__
+from hilum.cli.networks import add_export, add_train
 from hilum.errors import HilumError
 
 Commands = Any
@@ -96,6 +97,8 @@ def _parser() -> argparse.ArgumentParser:
         _add_segment,
         _add_detect,
         _add_phantom,
+        add_train,
+        add_export,
     ):
         add(commands)
     for command in commands.choices.values():  # also after the command's name

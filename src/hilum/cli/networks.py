@@ -1,0 +1,75 @@
+"""The commands over networks: train, export."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+Commands = Any
+"""argparse keeps the type of its subparsers private."""
+
+
+def add_train(commands: Commands) -> None:
+    """Add `hilum train`."""
+    command = commands.add_parser(
+        "train", help="train networks on nodules of one's own, a fold at a time"
+    )
+    command.add_argument("what", choices=("malignancy", "segmentation"))
+    command.add_argument(
+        "data", type=Path, help="folder with nodules.csv, image/ and nodule_mask/"
+    )
+    command.add_argument(
+        "out", type=Path, help="folder for the run; an interrupted one goes on"
+    )
+    command.add_argument(
+        "--settings", type=Path, metavar="TOML", help="settings, in a table [WHAT]"
+    )
+    command.set_defaults(run=_train)
+
+
+def _train(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
+    from hilum._optional import require  # noqa: PLC0415  keeps --help quick
+    from hilum.settings import fill, read_settings  # noqa: PLC0415
+
+    require("keras", extra="train", to="to train networks")
+    tables = read_settings(args.settings) if args.settings else {}
+    talk("train")
+    if args.what == "segmentation":
+        from hilum.training.segmentation import (  # noqa: PLC0415
+            SegmentationSettings,
+            train_segmentation,
+        )
+
+        outlines = fill(SegmentationSettings, tables.get(args.what, {}), table="train")
+        return train_segmentation(args.data, args.out, settings=outlines)
+    from hilum.training.malignancy import (  # noqa: PLC0415
+        MalignancySettings,
+        train_malignancy,
+    )
+    from hilum.training.malignancy_report import report_malignancy  # noqa: PLC0415
+
+    ratings = fill(MalignancySettings, tables.get(args.what, {}), table="train")
+    predictions = train_malignancy(args.data, args.out, settings=ratings)
+    figures = report_malignancy(predictions, args.out)
+    return {mask: figure.to_json() for mask, figure in figures.items()}
+
+
+def add_export(commands: Commands) -> None:
+    """Add `hilum export`."""
+    command = commands.add_parser("export", help="write a network as OpenVINO IR")
+    command.add_argument("source", type=Path, help="a .keras file")
+    command.add_argument("out", type=Path, help="the .xml; a .bin comes beside it")
+    command.add_argument(
+        "--precision", choices=("fp32", "bf16"), default="fp32", help="default: fp32"
+    )
+    command.set_defaults(run=_export)
+
+
+def _export(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
+    from hilum.runtime.export import export_weights  # noqa: PLC0415  slow to import
+
+    talk("export")
+    made = export_weights(args.source, args.out, precision=args.precision)
+    return {**asdict(made), "path": str(made.path)}

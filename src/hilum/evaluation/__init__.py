@@ -1,0 +1,41 @@
+"""How good results are: figures with the interval that the patients leave open.
+
+The folder: `ranking` (area under the ROC curve), `agreement` (classes and masks),
+`calibration` (whether probabilities are what they say), `intervals` (bootstrap over
+patients), `nodules` (all of it over a folder of nodules).
+"""
+
+from hilum.evaluation.agreement import balanced_accuracy, dice, volume_error
+from hilum.evaluation.calibration import (
+    Bin,
+    Platt,
+    expected_calibration_error,
+    fit_platt,
+    reliability,
+)
+from hilum.evaluation.intervals import Figure, bootstrap
+from hilum.evaluation.nodules import (
+    NoduleFigures,
+    NoduleReading,
+    evaluate_nodules,
+    judge_nodules,
+)
+from hilum.evaluation.ranking import area_under_curve
+
+__all__ = [
+    "Bin",
+    "Figure",
+    "NoduleFigures",
+    "NoduleReading",
+    "Platt",
+    "area_under_curve",
+    "balanced_accuracy",
+    "bootstrap",
+    "dice",
+    "evaluate_nodules",
+    "expected_calibration_error",
+    "fit_platt",
+    "judge_nodules",
+    "reliability",
+    "volume_error",
+]

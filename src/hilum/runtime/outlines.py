@@ -1,0 +1,162 @@
+"""The voxels of a nodule, from the patch that the network sees of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum.errors import InputError
+from hilum.findings import Point
+from hilum.runtime.patches import cut_patch, patch_grid, sample
+from hilum.space import Grid, Index
+from hilum.volume import CTVolume, Mask
+
+Probabilities = npt.NDArray[np.float32]
+
+_STEPS = 10_000
+"""Probabilities are resampled as whole numbers of this fineness."""
+
+_NEAR_MM = 3.0
+
+
+def outline_nodule(
+    volume: CTVolume,
+    center_mm: Point,
+    diameter_mm: float,
+    *,
+    predict: Callable[[Any], Any],
+    mirrored: int = 4,
+    threshold: float = 0.5,
+) -> Mask:
+    """Tell which voxels a nodule fills.
+
+    Args:
+        volume: The scan, or a part of it.
+        center_mm: World point (x, y, z) in the nodule, 2 mm off at most.
+        diameter_mm: Of the nodule, about.
+        predict: The segmentation network: (batch, slice, row, column, 1) HU to
+            probabilities of the same shape.
+        mirrored: Average over this many mirrored views, 1 to 8.
+        threshold: Least probability of a voxel.
+
+    Returns:
+        The voxels, on the part of the volume's grid that the patch covers; none, if
+        the network sees no nodule.
+
+    Raises:
+        InputError: The centre lies outside the volume, or the diameter is not above 0.
+    """
+    found, box = nodule_probabilities(
+        volume, center_mm, diameter_mm, predict=predict, mirrored=mirrored
+    )
+    reach = max(diameter_mm / 2, _NEAR_MM)
+    return Mask(_middle_part(found > threshold, box, center_mm, reach), box)
+
+
+def nodule_probabilities(
+    volume: CTVolume,
+    center_mm: Point,
+    diameter_mm: float,
+    *,
+    predict: Callable[[Any], Any],
+    mirrored: int = 4,
+) -> tuple[Probabilities, Grid]:
+    """Tell how probable it is of each voxel that a nodule fills it.
+
+    Args:
+        volume: The scan, or a part of it.
+        center_mm: World point (x, y, z) in the nodule, 2 mm off at most.
+        diameter_mm: Of the nodule, about.
+        predict: The segmentation network, as for `outline_nodule`.
+        mirrored: Average over this many mirrored views, 1 to 8.
+
+    Returns:
+        (slice, row, column), and the part of the volume's grid that they lie on.
+
+    Raises:
+        InputError: The centre lies outside the volume, or the diameter is not above 0.
+    """
+    if not (np.isfinite(diameter_mm) and diameter_mm > 0):
+        raise InputError(
+            f"Nodule has diameter {diameter_mm} mm; expected a number above 0."
+        )
+    if not volume.grid.contains(center_mm):
+        raise InputError(
+            f"Nodule at {tuple(center_mm)} mm lies outside the volume. "
+            "Is it of another series?"
+        )
+    grid = patch_grid(center_mm, diameter_mm)
+    views = mirror_views(cut_patch(volume, grid), mirrored)
+    mean = average_views(predict(views))
+    box = _covered(volume.grid, grid)
+    found = sample(np.rint(mean * _STEPS).astype(np.int16), grid, box)
+    return found.astype(np.float32) / np.float32(_STEPS), box
+
+
+def mirror_views(patch: Probabilities, count: int) -> Probabilities:
+    """Stack a patch with its mirror images.
+
+    Args:
+        patch: (slice, row, column, 1).
+        count: 1 for the patch alone, to 8.
+
+    Returns:
+        (count, slice, row, column, 1).
+    """
+    return np.stack([np.flip(patch, axes) for axes in _axes(count)])
+
+
+def average_views(views: Probabilities) -> Probabilities:
+    """Mirror the answers back and average them.
+
+    Args:
+        views: (count, slice, row, column, 1), in the order of `mirror_views`.
+
+    Returns:
+        (slice, row, column).
+    """
+    turned = [np.flip(v, a) for v, a in zip(views, _axes(len(views)), strict=True)]
+    return np.asarray(np.mean(turned, axis=0)[..., 0], dtype=np.float32)
+
+
+def _axes(count: int) -> list[tuple[int, ...]]:
+    """List which axes to mirror; those across the body first."""
+    choices = [(x, y, z) for z, y, x in product((0, 1), repeat=3)]
+    named = [tuple(2 - n for n, flip in enumerate(c) if flip) for c in choices]
+    return named[:count]
+
+
+def _covered(have: Grid, patch: Grid) -> Grid:
+    """Find the voxels of a grid whose centres lie in an upright patch."""
+    low = have.to_index(patch.to_world((-0.5, -0.5, -0.5)))
+    high = have.to_index(patch.to_world(np.array(patch.shape) - 0.5))
+    first, last = np.minimum(low, high), np.maximum(low, high)
+    last_index = np.array(have.shape) - 1
+    start = np.clip(np.ceil(first), 0, last_index).astype(int).tolist()
+    stop = (np.clip(np.floor(last), start, last_index).astype(int) + 1).tolist()
+    return have.crop(_index(start), _index(stop))
+
+
+def _middle_part(
+    inside: npt.NDArray[np.bool_], grid: Grid, center_mm: Point, reach_mm: float
+) -> npt.NDArray[np.bool_]:
+    """Keep the part with the most voxels near the centre; else the largest."""
+    import cc3d  # noqa: PLC0415  slow to import
+
+    parts = cc3d.connected_components(inside, connectivity=26)
+    count = int(parts.max())
+    if count <= 1:
+        return inside
+    off = grid.to_world(np.argwhere(inside)) - np.array(center_mm)
+    near = np.linalg.norm(off, axis=1) <= reach_mm
+    voxels = parts[inside]
+    counts = np.bincount(voxels, near + 1e-6, minlength=count + 1)
+    return np.asarray(parts == counts[1:].argmax() + 1)
+
+
+def _index(values: list[int]) -> Index:
+    return values[0], values[1], values[2]

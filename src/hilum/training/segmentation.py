@@ -1,0 +1,169 @@
+"""Train the network that outlines nodules, and judge it on patients it never saw.
+
+The patients are dealt into folds. For each fold a network is trained on the others,
+without a look at the fold, and then outlines its nodules.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from hilum.datasets import NoduleCase, folds_by_patient, read_nodules
+from hilum.formats.atomic import replacing
+from hilum.runtime.patches import PATCH_SHAPE
+from hilum.settings import to_table
+from hilum.training.augment import Variety
+from hilum.training.fit import FitSettings, Views, fit
+from hilum.training.segmentation_figures import (
+    Outlined,
+    Piece,
+    judge,
+    level_volumes,
+    summarise,
+)
+from hilum.training.segmentation_network import outline_net
+from hilum.training.segmentation_views import NoduleViews, load_pieces, outline_loss
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentationSettings:
+    """How to train the outlines.
+
+    Attributes:
+        fit: Epochs, learning rate, seed. With a patience, one in ten of the patients
+            that a fold is trained on is kept aside to tell when to stop.
+        variety: How far random views go.
+        folds: How many.
+        batch: Views a batch.
+        filters: Of each level of the network.
+        repeated: Share of views in which the last slice of a volume goes on.
+    """
+
+    fit: FitSettings = field(default_factory=lambda: FitSettings(epochs=8))
+    variety: Variety = field(default_factory=Variety)
+    folds: int = 5
+    batch: int = 8
+    filters: tuple[int, ...] = (12, 24, 48)
+    repeated: float = 0.3
+
+
+def train_segmentation(
+    data: Path,
+    out: Path,
+    *,
+    settings: SegmentationSettings | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> dict[str, Any]:
+    """Train and judge one network a fold; goes on where it was interrupted.
+
+    Args:
+        data: Holds nodules.csv, image/ and nodule_mask/.
+        out: Gets fold-0.keras and so on, a folder of each run with its log and
+            learning curves, outlines.csv with each nodule, and metrics.json.
+        settings: How to train.
+        callbacks: More of Keras's callbacks, for each fold.
+
+    Returns:
+        The metrics, as in metrics.json: each with its 95 % interval over patients.
+
+    Raises:
+        InputError: The data cannot be read, there are too few patients, or `out`
+            holds a run with other settings.
+    """
+    settings = settings or SegmentationSettings()
+    cases = read_nodules(data)
+    folds = folds_by_patient(cases, settings.folds, settings.fit.seed)
+    pieces = load_pieces(cases)
+    outlined: list[Outlined] = []
+    for fold in range(settings.folds):
+        rest, mine = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        model = _train_fold(
+            [cases[n] for n in rest],
+            [pieces[n] for n in rest],
+            folder=out / f"fold-{fold}",
+            settings=settings,
+            callbacks=callbacks,
+        )
+        level_volumes(model, [cases[n] for n in rest], [pieces[n] for n in rest])
+        model.save(out / f"fold-{fold}.keras")
+        outlined += judge(
+            model, [cases[n] for n in mine], [pieces[n] for n in mine], fold=fold
+        )
+        _write_table(outlined, out / "outlines.csv")
+    metrics = summarise(outlined) | {"settings": to_table(settings)}
+    with replacing(out / "metrics.json") as file:
+        file.write((json.dumps(metrics, indent=2) + "\n").encode())
+    return metrics
+
+
+def _train_fold(
+    cases: Sequence[NoduleCase],
+    pieces: Sequence[Piece],
+    *,
+    folder: Path,
+    settings: SegmentationSettings,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> keras.Model:
+    """Train the network of one fold."""
+    chosen = settings.fit
+    aside = np.zeros(len(cases), bool)
+    if chosen.patience:
+        aside = folds_by_patient(cases, 10, chosen.seed) == 0
+    kept, held = (np.flatnonzero(aside == which) for which in (False, True))
+    views = _views(cases, pieces, kept, settings)
+    validation = None
+    if len(held):
+        checks = _views(cases, pieces, held, settings, views.donors)
+        made = [
+            checks(n, np.random.default_rng((chosen.seed, n))) for n in range(len(held))
+        ]
+        validation = tuple(np.stack(part) for part in zip(*made, strict=True))
+    keras.utils.set_random_seed(chosen.seed)
+    model = outline_net(PATCH_SHAPE, filters=settings.filters)
+    fit(
+        model,
+        Views(views, len(kept), batch=settings.batch, seed=chosen.seed),
+        loss=outline_loss,
+        folder=folder,
+        settings=chosen,
+        validation=validation,
+        callbacks=callbacks,
+    )
+    return model
+
+
+def _views(
+    cases: Sequence[NoduleCase],
+    pieces: Sequence[Piece],
+    chosen: npt.NDArray[np.int64],
+    settings: SegmentationSettings,
+    donors: Sequence[npt.NDArray[np.float32]] = (),
+) -> NoduleViews:
+    """Make the views of some of the cases."""
+    return NoduleViews(
+        [cases[n] for n in chosen],
+        [pieces[n] for n in chosen],
+        variety=settings.variety,
+        repeated=settings.repeated,
+        donors=donors,
+    )
+
+
+def _write_table(outlined: Sequence[Outlined], path: Path) -> None:
+    """Write a line for each nodule."""
+    lines = ["file,patient_id,fold,dice,volume_mm3,readers_mm3"]
+    lines += [
+        f"{o.name},{o.patient},{o.fold},{o.dice:.4f},{o.volume_mm3:.1f},"
+        f"{o.readers_mm3:.1f}"
+        for o in outlined
+    ]
+    with replacing(path) as file:
+        file.write(("\n".join(lines) + "\n").encode())
