@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from hilum.datasets.pieces import read_piece, read_piece_mask
 from hilum.dicom import find_studies, read_series
 from hilum.findings import Candidate, Nodule
-from hilum.formats import read_volume
 from hilum.space import Grid
 from hilum.stages.lungs import LungSegmenter
 from hilum.stages.measure import NoduleMeasurer, segment_nodule
@@ -133,7 +133,7 @@ def annotated(folder: Path, draws: int = 3) -> None:
 
 def _tumour(folder: Path, row: Row, volume: CTVolume, lungs: Mask) -> None:
     """Compare the mask of one tumour with the one that comes with the scan."""
-    truth = read_volume(folder / "masks" / f"{row['patient']}_tumour.nii.gz").hu > 0
+    truth = read_piece_mask(folder / "masks" / f"{row['patient']}_tumour.nii.gz").voxels
     rng = np.random.default_rng(0)
     mask = segment_nodule(volume, _jittered(row, float(row["diameter_mm"]), rng), lungs)
     start = np.rint(volume.grid.to_index(mask.grid.to_world((0, 0, 0)))).astype(int)
@@ -192,8 +192,8 @@ def _patch(folder: Path, name: str) -> tuple[CTVolume, Mask, Mask]:
     Patches end with the nodule, so the last slice is repeated with the nodule
     blanked. Tissue that hangs together outside the readers' mask is wall.
     """
-    volume = read_volume(folder / "image" / name)
-    inside = read_volume(folder / "nodule_mask" / name).hu > 0
+    volume = read_piece(folder / "image" / name)
+    inside = read_piece_mask(folder / "nodule_mask" / name).voxels
     hu, spacing = volume.hu, volume.grid.spacing_mm
     air = hu[(hu < -500) & (hu > -1000)]
     level = np.int16(np.median(air)) if air.size > 30 else np.int16(-850)

@@ -21,3 +21,20 @@ nitpicky = False
 # A record's attributes are described once, in the docstring of its class, and its
 # JSON methods once, in `Record`.
 suppress_warnings = ["autodoc.duplicate_object"]
+
+
+def _plain(app, what, name, obj, options, lines):  # noqa: ARG001, PLR0913  Sphinx's own
+    """Keep `|x|` and `x * y` in docstrings what they are, outside of code."""
+    for n, line in enumerate(lines):
+        parts = line.split("`")
+        if not line.lstrip().startswith((">>>", "...")):
+            parts[::2] = [
+                p.replace("|", "\\|").replace("*", "\\*") if "**" not in p else p
+                for p in parts[::2]
+            ]
+        lines[n] = "`".join(parts)
+
+
+def setup(app):
+    """Hook in before the docstrings are read."""
+    app.connect("autodoc-process-docstring", _plain, priority=400)
