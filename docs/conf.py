@@ -23,7 +23,7 @@ nitpicky = False
 suppress_warnings = ["autodoc.duplicate_object"]
 
 
-def _plain(app, what, name, obj, options, lines):  # noqa: ARG001, PLR0913  Sphinx's own
+def _plain(app, what, name, obj, options, lines):  # noqa: ARG001  Sphinx's own
     """Keep `|x|` and `x * y` in docstrings what they are, outside of code."""
     for n, line in enumerate(lines):
         parts = line.split("`")
