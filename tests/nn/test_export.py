@@ -113,3 +113,16 @@ def test_a_pyramid_of_open_size(tmp_path, pooling):
     inputs = keras.Input((None, None, None, 2))
     model = keras.Model(inputs, SpatialPyramidPooling3D((1, 3), pooling)(inputs))
     assert_the_same(model, tmp_path, hu(1, 5, 7, 4, 2), hu(2, 1, 2, 9, 2))
+
+
+def test_the_network_of_the_outlines_has_one_output(tmp_path):
+    from hilum.training.segmentation_network import outline_net  # noqa: PLC0415
+
+    model = outline_net((8, 8, 8), filters=(4, 8))
+    shake(model)
+    compiled = exported(model, tmp_path)
+    assert len(compiled.outputs) == 1
+    x = hu(2, 8, 8, 8, 1)
+    expected = ops.convert_to_numpy(model(x))
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(run(compiled, x)[""], expected, atol=1e-4)

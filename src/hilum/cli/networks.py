@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from hilum.errors import InputError
 
 Commands = Any
 """argparse keeps the type of its subparsers private."""
@@ -33,8 +36,14 @@ def _train(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
     from hilum._optional import require  # noqa: PLC0415  keeps --help quick
     from hilum.settings import fill, read_settings  # noqa: PLC0415
 
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its greetings are not ours
     require("keras", extra="train", to="to train networks")
     tables = read_settings(args.settings) if args.settings else {}
+    if set(tables) - {args.what}:
+        raise InputError(
+            f"Unknown table [{min(set(tables) - {args.what})}] in the settings file; "
+            f"expected [{args.what}] alone."
+        )
     talk("train")
     if args.what == "segmentation":
         from hilum.training.segmentation import (  # noqa: PLC0415
@@ -68,6 +77,7 @@ def add_export(commands: Commands) -> None:
 
 
 def _export(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from hilum.runtime.export import export_weights  # noqa: PLC0415  slow to import
 
     talk("export")

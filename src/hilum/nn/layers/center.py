@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from hilum.nn.layers.sizes import size_along
+
 
 @keras.saving.register_keras_serializable(package="hilum")
 class CenterMark3D(keras.layers.Layer):  # type: ignore[misc]
@@ -41,7 +43,8 @@ class CenterMark3D(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, x: Any) -> Any:
         mark = ops.ones_like(x[..., :1])
-        for axis, size in enumerate(ops.shape(x)[1:-1], start=1):
+        for axis in range(1, 4):
+            size = size_along(x, axis)
             half = (ops.cast(size, x.dtype) - 1) / 2
             place = (ops.arange(size, dtype=x.dtype) - half) / ops.maximum(half, 0.5)
             shape = [1] * 5
