@@ -145,6 +145,7 @@ def test_thick_coronal_slices_are_out_of_scope():
     assert "Slices are 9.0 mm apart" in judge_scope(volume, ()).reasons[0]
 
 
+@pytest.mark.slow
 def test_out_of_scope_gives_no_malignancy_either(phantom):
     affine = phantom.volume.grid.affine.copy()
     affine[:3, 0] *= 5.5 / phantom.volume.grid.spacing_mm[0]
@@ -246,7 +247,16 @@ def assert_same(a, b):
         assert a == b
 
 
-@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".mha", ".mhd", ".npz"])
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        ".nii",
+        *(
+            pytest.param(other, marks=pytest.mark.slow)
+            for other in (".nii.gz", ".mha", ".mhd", ".npz")
+        ),
+    ],
+)
 def test_parity_of_formats(phantom, tmp_path, suffix):
     """One scan gives the same voxels, points and conclusions in every format."""
     hilum.write_phantom(phantom, tmp_path / "dicom")
@@ -262,6 +272,7 @@ def test_parity_of_formats(phantom, tmp_path, suffix):
     )
 
 
+@pytest.mark.slow
 def test_parity_holds_where_slices_overlap(tmp_path):
     """The thickness that DICOM tells, and NIfTI does not, decides nothing."""
     settings = hilum.PhantomSettings(
