@@ -240,6 +240,7 @@ FUNCTIONS = {
 }
 ALIASES = {"age": "age_years"}
 NETWORKS = {
+    "evaluate": {"what", "folder", "malignancy", "segmentation"},
     "train": {"what", "data", "out", "settings"},
     "export": {"source", "out", "precision"},
 }
@@ -263,6 +264,7 @@ def test_every_command_has_its_public_function():
 
 def test_the_commands_over_networks_have_their_functions():
     pytest.importorskip("keras", reason="Keras is not installed")
+    from hilum.evaluation import evaluate_networks  # noqa: PLC0415  slow to import
     from hilum.runtime.export import export_weights  # noqa: PLC0415  needs Keras
     from hilum.training.malignancy import train_malignancy  # noqa: PLC0415
     from hilum.training.segmentation import train_segmentation  # noqa: PLC0415
@@ -272,6 +274,7 @@ def test_the_commands_over_networks_have_their_functions():
         ("train", train_malignancy),
         ("train", train_segmentation),
         ("export", export_weights),
+        ("evaluate", evaluate_networks),
     ):
         told = {a.dest for a in commands[name]._actions}
         assert told == NETWORKS[name] | {"help", "quiet", "debug"}

@@ -98,6 +98,7 @@ def test_provenance_says_what_ran(assessment):
         "selection",
         "measure",
         "malignancy",
+        "brock",
         "patient",
     ]
     assert provenance.settings["patient"] == {"leak": 0.01, "top": 5}
@@ -156,13 +157,13 @@ def test_out_of_scope_gives_no_malignancy_either(phantom):
     assert result.guidelines.brock is None
     codes = {n.code for n in result.notices}
     assert "probability-suppressed" in codes
-    assert not codes & {"malignancy-by-brock", "facts-missing"}
+    assert not codes & {"probability-by-brock", "malignancy-as-rated", "facts-missing"}
     assert [n.center_mm for n in result.nodules] == [
         n.center_mm for n in forced.nodules
     ]
     assert all(n.malignancy.value is not None for n in forced.nodules)
     codes = {n.code for n in forced.notices}
-    assert {"forced", "probability-not-calibrated", "malignancy-by-brock"} <= codes
+    assert {"forced", "probability-not-calibrated", "malignancy-as-rated"} <= codes
 
 
 def test_brock_is_not_quoted_for_what_it_was_not_built_on(assessment):

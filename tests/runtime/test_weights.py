@@ -44,11 +44,24 @@ def test_a_path_finds_itself(shipped):
 
 
 def test_the_index_of_the_package_is_whole():
-    index = weights_folder() / "index.json"
-    if not index.exists():
-        pytest.skip("no weights are shipped yet")
-    for name in json.loads(index.read_text()):
+    index = json.loads((weights_folder() / "index.json").read_text())
+    assert set(index) == {"malignancy", "segmentation"}
+    for name in index:
         assert find_weights(name).is_file()
+    sizes = [path.stat().st_size for path in weights_folder().iterdir()]
+    assert sum(sizes) < 20e6
+    named = {part for entry in index.values() for part in entry["sha256"]}
+    assert {path.name for path in weights_folder().iterdir()} == named | {"index.json"}
+
+
+def test_the_calibration_is_a_part_of_the_weights(shipped):
+    path = shipped / "outline.calibration.json"
+    path.write_text("{}")
+    write_index(shipped, {"outline": "outline.xml"})
+    assert find_weights("outline", shipped).is_file()
+    path.write_text("{ }")
+    with pytest.raises(WeightsError, match="damaged or was replaced"):
+        find_weights("outline", shipped)
 
 
 def test_an_unknown_name_is_refused_with_the_nearest(shipped):

@@ -1,10 +1,25 @@
-"""The Brock stage: order, calcification, masses and missing facts."""
+"""Malignancy: what the shipped network says, and the Brock model."""
 
+import json
+from dataclasses import fields, replace
+
+import numpy as np
 import pytest
 
 from hilum.clinical.facts import Facts
-from hilum.findings import Nodule
-from hilum.stages.malignancy import BrockModel, brock_notices
+from hilum.errors import WeightsError
+from hilum.findings import Attributes, Nodule, Probability
+from hilum.runtime.weights import weights_folder
+from hilum.space import Grid
+from hilum.stages.malignancy import (
+    BrockModel,
+    MalignancyModel,
+    brock_notices,
+    rating_notices,
+)
+from hilum.volume import CTVolume, Mask
+
+U = Probability.UNKNOWN
 
 
 def nodule(diameter, kind="solid", score=0.9):
@@ -21,10 +36,10 @@ def nodule(diameter, kind="solid", score=0.9):
     )
 
 
-def test_the_most_suspicious_comes_first():
+def test_the_order_is_kept():
     small, large, doubtful = nodule(5), nodule(20), nodule(22, score=0.05)
     result = BrockModel()((small, doubtful, large), Facts())
-    assert [n.diameter_mm for n in result] == [20, 22, 5]
+    assert [n.diameter_mm for n in result] == [5, 22, 20]
     assert all(n.malignancy.value is not None for n in result)
 
 
@@ -47,7 +62,7 @@ def test_calcified_stays_below_one_percent_with_a_wide_interval():
 def test_notices_name_what_is_stretched():
     notices = brock_notices((nodule(41), nodule(8)), Facts(age_years=60))
     assert [n.code for n in notices] == [
-        "malignancy-by-brock",
+        "probability-by-brock",
         "facts-missing",
         "brock-mass",
     ]
@@ -65,3 +80,59 @@ def test_nothing_to_say_of_masses_where_there_is_none():
 @pytest.mark.parametrize("kind", ["solid", "part-solid", "ground-glass", "calcified"])
 def test_every_kind_gets_a_malignancy(kind):
     assert BrockModel()((nodule(9, kind),), Facts())[0].malignancy.value > 0
+
+
+def seen(diameter_mm, hu=40):
+    """Make a ball in lung, measured."""
+    grid = Grid.axial((48, 60, 60), (1.0, 0.8, 0.8))
+    index = np.moveaxis(np.indices(grid.shape), 0, -1) * grid.spacing_mm
+    middle = (np.array(grid.shape) - 1) / 2 * grid.spacing_mm
+    inside = np.linalg.norm(index - middle, axis=-1) <= diameter_mm / 2
+    volume = CTVolume(np.where(inside, hu, -850).astype(np.int16), grid, "1.2")
+    return volume, (nodule(diameter_mm),), (Mask(inside, grid),)
+
+
+def test_the_shipped_network_finds_a_large_ball_more_malignant_than_a_small_one():
+    small, large = (MalignancyModel()(*seen(d))[0] for d in (4.0, 24.0))
+    assert small.malignancy.value < 0.2 < 0.8 < large.malignancy.value
+    assert small.malignancy.low < small.malignancy.value < small.malignancy.high
+
+
+def test_attributes_are_on_their_scales_and_tell_dense_from_faint():
+    solid, faint, bony = (
+        MalignancyModel()(*seen(12.0, hu))[0].attributes for hu in (40, -600, 700)
+    )
+    for look in (solid, faint, bony):
+        for item in fields(look):
+            assert 1 <= getattr(look, item.name) <= 6
+    assert faint.texture + 0.7 < solid.texture > 4.3
+    assert bony.calcification < 4.5 < 5.5 < solid.calcification  # 6: none
+
+
+def test_order_and_measurements_are_kept():
+    volume, nodules, masks = seen(10.0)
+    given = (nodules[0], replace(nodules[0], detection_score=0.1))
+    rated = MalignancyModel()(volume, given, masks * 2)
+    assert [n.detection_score for n in rated] == [0.9, 0.1]
+    back = [replace(n, malignancy=U, attributes=Attributes()) for n in rated]
+    assert tuple(back) == given
+
+
+def test_nothing_to_rate_loads_nothing():
+    volume, _, _ = seen(10.0)
+    assert MalignancyModel(weights="absent")(volume, (), ()) == ()
+    assert rating_notices(()) == ()
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [("absent", "No weights are named"), ("segmentation", "calibration.json")],
+)
+def test_weights_that_do_not_rate_are_refused(weights, said):
+    with pytest.raises(WeightsError, match=said):
+        MalignancyModel(weights=weights)(*seen(10.0))
+
+
+def test_the_digests_are_those_of_the_index():
+    index = json.loads((weights_folder() / "index.json").read_text())
+    assert MalignancyModel().digests() == index["malignancy"]["sha256"]

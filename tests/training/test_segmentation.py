@@ -11,6 +11,7 @@ import pytest
 
 from hilum.datasets import read_nodules
 from hilum.errors import InputError
+from hilum.evaluation.networks import as_detected
 from hilum.nn.layers import HUWindow
 from hilum.nn.layers.center import CenterMark3D
 from hilum.runtime.predictor import load_predictor
@@ -19,7 +20,6 @@ from hilum.training.fit import FitSettings
 from hilum.training.segmentation import SegmentationSettings, train_segmentation
 from hilum.training.segmentation_figures import (
     Outlined,
-    as_detected,
     as_function,
     judge,
     level_volumes,

@@ -19,7 +19,7 @@ from typing import Any
 
 from hilum._talk import Talk
 from hilum._version import __version__
-from hilum.cli.networks import add_export, add_train
+from hilum.cli.networks import add_evaluate, add_export, add_train
 from hilum.errors import HilumError
 
 Commands = Any
@@ -99,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_phantom,
         add_train,
         add_export,
+        add_evaluate,
     ):
         add(commands)
     for command in commands.choices.values():  # also after the command's name

@@ -1,4 +1,4 @@
-"""The commands over networks: train, export."""
+"""The commands over networks: train, export, evaluate."""
 
 from __future__ import annotations
 
@@ -83,3 +83,34 @@ def _export(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
     talk("export")
     made = export_weights(args.source, args.out, precision=args.precision)
     return {**asdict(made), "path": str(made.path)}
+
+
+def add_evaluate(commands: Commands) -> None:
+    """Add `hilum evaluate`."""
+    command = commands.add_parser(
+        "evaluate", help="figures with intervals, on data of one's own"
+    )
+    command.add_argument("what", choices=("nodules",))
+    command.add_argument(
+        "folder", type=Path, help="folder with nodules.csv, image/ and nodule_mask/"
+    )
+    command.add_argument(
+        "--malignancy", default="malignancy", metavar="WEIGHTS",
+        help="name, .keras or .xml; default: those that are shipped",
+    )  # fmt: skip
+    command.add_argument(
+        "--segmentation", default="segmentation", metavar="WEIGHTS",
+        help="name, .keras or .xml; default: those that are shipped",
+    )  # fmt: skip
+    command.set_defaults(run=_evaluate)
+
+
+def _evaluate(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
+    from hilum.evaluation import evaluate_networks  # noqa: PLC0415  slow to import
+
+    talk("evaluate")
+    figures = evaluate_networks(
+        args.folder, malignancy=args.malignancy, segmentation=args.segmentation
+    )
+    folder, own = (figures[name].to_json() for name in ("folder", "own"))
+    return {**folder, "own_outline": own}

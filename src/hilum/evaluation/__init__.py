@@ -14,6 +14,7 @@ from hilum.evaluation.calibration import (
     reliability,
 )
 from hilum.evaluation.intervals import Figure, bootstrap
+from hilum.evaluation.networks import OUTLINES, evaluate_networks
 from hilum.evaluation.nodules import (
     NoduleFigures,
     NoduleReading,
@@ -23,6 +24,7 @@ from hilum.evaluation.nodules import (
 from hilum.evaluation.ranking import area_under_curve
 
 __all__ = [
+    "OUTLINES",
     "Bin",
     "Figure",
     "NoduleFigures",
@@ -32,6 +34,7 @@ __all__ = [
     "balanced_accuracy",
     "bootstrap",
     "dice",
+    "evaluate_networks",
     "evaluate_nodules",
     "expected_calibration_error",
     "fit_platt",

@@ -95,7 +95,7 @@ def evaluate_nodules(folder: Path, predict: Predict) -> NoduleFigures:
         volume, mask = load_nodule(case)
         reading = predict(volume, mask)
         found = reading.mask
-        overlaps.append(np.nan if found is None else _overlap(mask, found))
+        overlaps.append(np.nan if found is None else overlap_of(mask, found))
         readings.append(reading)
     return judge_nodules(cases, readings, overlaps)
 
@@ -236,7 +236,7 @@ def _kinds(texture: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     return np.where(np.isnan(texture), -1, kinds)
 
 
-def _overlap(truth: Mask, found: Mask) -> float:
+def overlap_of(truth: Mask, found: Mask) -> float:
     """Measure Dice over the whole volume; the mask may lie on a part of it."""
     whole = np.zeros(truth.grid.shape, bool)
     cells = np.argwhere(found.voxels)

@@ -44,8 +44,12 @@ class Surroundings:
 
     @property
     def spacing_mm(self) -> Spacing:
-        """Distance between voxel centres along (slice, row, column)."""
-        return self.grid.spacing_mm
+        """Distance between voxel centres along (slice, row, column), to 0.1 µm.
+
+        Rounded, since a step of a feature must not hang on the seventh digit, in
+        which formats differ.
+        """
+        return _rounded(self.grid.spacing_mm)
 
     @property
     def center_mm(self) -> tuple[float, float, float]:
@@ -76,7 +80,8 @@ def surround(volume: CTVolume, mask: Mask, *, margin_mm: float = 8.0) -> Surroun
             f"The mask of the nodule leaves its volume of {volume.grid.shape} voxels. "
             "Give the volume that it was drawn on."
         )
-    room = np.array([math.ceil(margin_mm / s) for s in volume.grid.spacing_mm])
+    spacing_mm = _rounded(volume.grid.spacing_mm)
+    room = np.array([math.ceil(margin_mm / s) for s in spacing_mm])
     low, high = cells.min(axis=0) - room, cells.max(axis=0) + room + 1
     kept_low, kept_high = np.maximum(low, 0), np.minimum(high, shape)
     box = tuple(slice(a, b) for a, b in zip(kept_low, kept_high, strict=True))
@@ -85,7 +90,7 @@ def surround(volume: CTVolume, mask: Mask, *, margin_mm: float = 8.0) -> Surroun
     inside[tuple((cells - kept_low).T)] = True
     lung_hu = _lung_level(hu, inside)
     pads = list(zip(kept_low - low, high - kept_high, strict=True))
-    hu = _go_on(hu, inside, pads, lung_hu, volume.grid.spacing_mm)
+    hu = _go_on(hu, inside, pads, lung_hu, spacing_mm)
     affine = volume.grid.affine.copy()
     affine[:3, 3] = volume.grid.to_world(low)
     z, y, x = hu.shape
@@ -108,6 +113,11 @@ def signed_distance_mm(surroundings: Surroundings) -> FloatArray:
     beyond = ndimage.distance_transform_edt(~inside, sampling=spacing)
     half = min(spacing) / 2
     return np.asarray(np.where(inside, within - half, half - beyond))
+
+
+def _rounded(spacing_mm: Spacing) -> Spacing:
+    z, y, x = (round(s, 4) for s in spacing_mm)
+    return z, y, x
 
 
 def _offset(volume: Grid, mask: Grid) -> npt.NDArray[np.int64]:

@@ -23,7 +23,12 @@ from hilum.pipeline.scope import brock_line, judge_scope, patient_notices
 from hilum.settings import fill, read_settings, to_table
 from hilum.sources import read_ct
 from hilum.stages.lungs import LungSegmenter, lung_notices
-from hilum.stages.malignancy import BrockModel, brock_notices
+from hilum.stages.malignancy import (
+    BrockModel,
+    MalignancyModel,
+    brock_notices,
+    rating_notices,
+)
 from hilum.stages.measure import NoduleMeasurer, drop_repeats
 from hilum.stages.nodules import NoduleDetector
 from hilum.stages.patient import RiskModel
@@ -70,7 +75,8 @@ class Pipeline:
     nodules: NoduleDetector = field(default_factory=NoduleDetector)
     selection: Selection = field(default_factory=Selection)
     measure: NoduleMeasurer = field(default_factory=NoduleMeasurer)
-    malignancy: BrockModel = field(default_factory=BrockModel)
+    malignancy: MalignancyModel = field(default_factory=MalignancyModel)
+    brock: BrockModel = field(default_factory=BrockModel)
     patient: RiskModel = field(default_factory=RiskModel)
 
     @classmethod
@@ -129,27 +135,41 @@ class Pipeline:
         with clock("malignancy"):
             scope = judge_scope(volume, doubts)
             given = scope.in_scope or force
-            nodules = self.malignancy(measured, facts)
+            masks = tuple(m.mask for m in found)
+            rated = self.malignancy(volume, measured, masks)
+            nodules = tuple(sorted(rated, key=lambda n: n.suspicion, reverse=True))
+            doubts += rating_notices(nodules) if given else ()
+        with clock("patient"):
+            clinical = self.brock(nodules, facts)
+            risk = self.patient(clinical) if given else Probability.UNKNOWN
             doubts += tuple(
                 notice
                 for notice in brock_notices(nodules, facts)
                 if given or notice.code == MASS_NOTICE
             )
-        with clock("patient"):
-            risk = self.patient(nodules) if given else Probability.UNKNOWN
             doubts += patient_notices(scope, force=force)
         return Assessment(
             series_uid=volume.series_uid,
             scope=scope,
             cancer_probability=risk,
             nodules=nodules if given else _without_malignancy(nodules),
-            guidelines=Guidelines(brock=brock_line(nodules, facts) if given else None),
+            guidelines=Guidelines(brock=brock_line(clinical, facts) if given else None),
             notices=volume.notices + doubts,
-            provenance=self._provenance(volume, facts, clock.seconds),
+            provenance=self._provenance(
+                volume,
+                facts,
+                weights=self.malignancy.digests() if nodules else {},
+                seconds=clock.seconds,
+            ),
         )
 
     def _provenance(
-        self, volume: CTVolume, facts: Facts, seconds: dict[str, float]
+        self,
+        volume: CTVolume,
+        facts: Facts,
+        *,
+        weights: dict[str, str],
+        seconds: dict[str, float],
     ) -> Provenance:
         """Note what is needed to do it again."""
         return Provenance(
@@ -157,7 +177,7 @@ class Pipeline:
             settings={
                 item.name: to_table(getattr(self, item.name)) for item in fields(self)
             },
-            weights={},
+            weights=weights,
             timings_s=seconds,
             source=describe_source(volume),
             facts=facts.to_json(),

@@ -45,10 +45,10 @@ def patient_notices(scope: Scope, *, force: bool) -> tuple[Notice, ...]:
     doubts = [
         Notice(
             "probability-not-calibrated",
-            "The patient's probability combines the nodules' malignancies by a leaky "
-            "noisy-or and has not been calibrated on patients. Its interval covers "
-            "what is not known of the patient; it does not cover errors of detection, "
-            "of measurement or of the model.",
+            "The patient's probability combines the nodules' Brock probabilities by a "
+            "leaky noisy-or and has not been calibrated on patients. Its interval "
+            "covers what is not known of the patient; it does not cover errors of "
+            "detection, of measurement or of the model.",
             "patient",
         )
     ]
@@ -68,7 +68,7 @@ def brock_line(nodules: tuple[Nodule, ...], facts: Facts) -> dict[str, Any] | No
     """Say what the Brock model gives for the most suspicious nodule, and from what.
 
     Args:
-        nodules: The most suspicious first.
+        nodules: The most suspicious first, with malignancies by `BrockModel`.
         facts: What is known of the patient.
 
     Returns:

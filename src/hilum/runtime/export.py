@@ -59,7 +59,8 @@ def export_weights(
 
     Args:
         source: A `.keras` file.
-        out: The `.xml`; files of that name are replaced.
+        out: The `.xml`; files of that name are replaced. A `.calibration.json` beside
+            the source is copied along.
         precision: "fp32", "bf16" or "int8".
         calibration: Real inputs, each with the axis of the batch; the outputs are
             compared on the first 16. Without any, on random HU.
@@ -93,6 +94,10 @@ def export_weights(
                 f"{difference:.1e}, more than {FP32_TOLERANCE:.0e}. "
                 "Use the .keras file."
             )
+        calibration_file = source.with_suffix(".calibration.json")
+        if calibration_file.is_file():
+            beside = made.with_suffix(".calibration.json")
+            beside.write_bytes(calibration_file.read_bytes())
         _move(made, out, precision, source)
     size = sum(p.stat().st_size for p in (out, out.with_suffix(".bin")))
     return Export(
@@ -160,7 +165,10 @@ def _move(made: Path, out: Path, precision: str, source: Path) -> None:
     note = {"precision": precision, "source": source.name, "sha256": digests_of(made)}
     with writing(out):
         out.with_suffix(".json").unlink(missing_ok=True)
-        for suffix in (".bin", ".xml"):
+        suffixes = [".bin", ".xml"]
+        if made.with_suffix(".calibration.json").is_file():
+            suffixes.insert(0, ".calibration.json")
+        for suffix in suffixes:
             with replacing(out.with_suffix(suffix)) as file:
                 file.write(made.with_suffix(suffix).read_bytes())
         with replacing(out.with_suffix(".json")) as file:

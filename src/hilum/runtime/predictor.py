@@ -126,7 +126,7 @@ def _state(path: Path) -> Iterator[Any]:
 
 def _load_openvino(path: Path) -> tuple[Any, str]:
     """Compile an IR, its precision stated, since OpenVINO would choose bf16 itself."""
-    openvino = require("openvino", extra="train", to="to run the networks")
+    openvino = require("openvino", extra="all", to="to run the networks")
     weights = path.with_suffix(".bin")
     if not weights.is_file():
         raise WeightsError(

@@ -73,8 +73,10 @@ def digest_of(path: Path) -> str:
 
 
 def parts_of(path: Path) -> tuple[Path, ...]:
-    """Name the files that make up some weights."""
-    return (path, path.with_suffix(".bin")) if path.suffix == ".xml" else (path,)
+    """Name the files that make up some weights, their calibration included."""
+    calibration = path.with_suffix(".calibration.json")
+    binary = (path.with_suffix(".bin"),) if path.suffix == ".xml" else ()
+    return (path, *binary, *((calibration,) if calibration.is_file() else ()))
 
 
 def digests_of(path: Path) -> dict[str, str]:

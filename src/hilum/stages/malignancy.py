@@ -1,13 +1,22 @@
-"""How likely each nodule is malignant."""
+"""How malignant each nodule looks, and how likely it is cancer by the Brock model.
+
+Two numbers that answer different questions: `MalignancyModel` looks at the nodule and
+says how radiologists would rate it; `BrockModel` says how often screening nodules of
+that size and kind were cancer.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hilum.clinical.facts import Facts
 from hilum.clinical.risk import BROCK_LARGEST_MM, brock_range
 from hilum.errors import InputError
 from hilum.findings import Nodule, Notice, Probability
+from hilum.runtime.predictor import load_predictor
+from hilum.runtime.ratings import rate_nodule, read_calibration
+from hilum.volume import CTVolume, Mask
 
 FACT_WORDS = {
     "age_years": "the patient's age",
@@ -18,11 +27,72 @@ FACT_WORDS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrockModel:
-    """Malignancy by the Brock model 2a on the measured nodules.
+class MalignancyModel:
+    """Malignancy and look as radiologists would rate them, by networks.
 
-    A clinical model on automatic measurements: it stands in until a network
-    that looks at the nodule takes its place, and says so in a notice.
+    Attributes:
+        weights: Name of shipped weights, or path of a `.keras` or `.xml` file with
+            its `.calibration.json` beside it.
+    """
+
+    weights: str = "malignancy"
+
+    def __call__(
+        self, volume: CTVolume, nodules: Sequence[Nodule], masks: Sequence[Mask]
+    ) -> tuple[Nodule, ...]:
+        """Give each nodule its malignancy and attributes, in their order.
+
+        Args:
+            volume: The CT.
+            nodules: Measured.
+            masks: The voxels of each, on a part of the grid of the volume.
+
+        Raises:
+            WeightsError: The weights are absent, damaged or of another task.
+        """
+        if not nodules:
+            return ()
+        predict = load_predictor(self.weights)
+        calibration = read_calibration(predict.path)
+        rated = []
+        for nodule, mask in zip(nodules, masks, strict=True):
+            said = rate_nodule(volume, mask, predict=predict, calibration=calibration)
+            rated.append(
+                replace(nodule, malignancy=said.malignancy, attributes=said.attributes)
+            )
+        return tuple(rated)
+
+    def digests(self) -> dict[str, str]:
+        """Give the SHA-256 of each file of the weights, by its name.
+
+        Raises:
+            WeightsError: As when called.
+        """
+        return dict(load_predictor(self.weights).sha256)
+
+
+def rating_notices(nodules: Sequence[Nodule]) -> tuple[Notice, ...]:
+    """Say what the malignancies mean.
+
+    Args:
+        nodules: Those that `MalignancyModel` rated.
+    """
+    if not nodules:
+        return ()
+    text = (
+        "Malignancy and look are what radiologists would say, learned from the ratings "
+        "of LIDC-IDRI, not from biopsies. The intervals run from the lowest to the "
+        "highest of five networks; they do not cover what all five get wrong, such as "
+        "a finding that is no nodule."
+    )
+    return (Notice("malignancy-as-rated", text, "malignancy"),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrockModel:
+    """Probability of cancer by the Brock model 2a on the measured nodules.
+
+    A clinical model on automatic measurements; the patient's probability rests on it.
 
     Attributes:
         calcified_at_most: Malignancy of a calcified nodule, which Brock does not
@@ -41,17 +111,16 @@ class BrockModel:
             )
 
     def __call__(self, nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Nodule, ...]:
-        """Give each nodule its malignancy; the most suspicious comes first.
+        """Give each nodule the probability as its malignancy, in their order.
 
         Args:
             nodules: Measured nodules of one series.
             facts: What is known of the patient; the interval covers the rest.
         """
-        scored = [
+        return tuple(
             replace(nodule, malignancy=self._malignancy(nodule, facts, len(nodules)))
             for nodule in nodules
-        ]
-        return tuple(sorted(scored, key=lambda n: n.suspicion, reverse=True))
+        )
 
     def _malignancy(self, nodule: Nodule, facts: Facts, count: int) -> Probability:
         calcified = nodule.type == "calcified"
@@ -68,7 +137,7 @@ class BrockModel:
 
 
 def brock_notices(nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Notice, ...]:
-    """Say what the malignancies rest on and where the model was stretched.
+    """Say what the Brock probabilities rest on and where the model was stretched.
 
     Args:
         nodules: Those that `BrockModel` scored.
@@ -79,17 +148,18 @@ def brock_notices(nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Notice, ..
     unknown = [FACT_WORDS.get(name, name) for name in facts.missing]
     notices = [
         Notice(
-            "malignancy-by-brock",
-            "Malignancy is the Brock (PanCan) model 2a on automatic measurements, "
-            "not a reading of the nodule's appearance; it was built on screening "
-            "nodules of smokers aged 50 to 75.",
-            "malignancy",
+            "probability-by-brock",
+            "The patient's probability rests on the Brock (PanCan) model 2a on "
+            "automatic measurements, not on how the nodules look; it was built on "
+            "screening nodules of smokers aged 50 to 75.",
+            "patient",
         ),
         Notice(
             "facts-missing",
             f"Not known: {', '.join([*unknown, 'the lobe of each nodule'])}. The "
-            "intervals cover all their values, and the values stand in the middle.",
-            "malignancy",
+            "patient's interval covers all their values, and the value stands in the "
+            "middle.",
+            "patient",
         ),
     ]
     large = [n.diameter_mm for n in nodules if n.diameter_mm > BROCK_LARGEST_MM]
@@ -101,7 +171,7 @@ def brock_notices(nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Notice, ..
                 f"{len(large)} finding(s) of {sizes} mm exceed the "
                 f"{BROCK_LARGEST_MM:.0f} mm that the Brock model was built for; a mass "
                 "is more suspicious than the model can say.",
-                "malignancy",
+                "patient",
             )
         )
     return tuple(notices)

@@ -21,12 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hilum.datasets import NoduleCase, folds_by_patient, read_nodules
-from hilum.datasets.patches import Patch, to_channels
 from hilum.errors import InputError
+from hilum.features.patches import Patch, to_channels
 from hilum.formats.atomic import replacing, writing
 from hilum.nn.models import RATING_CATEGORIES, malignancy_net
 from hilum.settings import to_table
 from hilum.training.fit import FitSettings, Views, fit
+from hilum.training.joining import members_net
 from hilum.training.malignancy_data import (
     Floats,
     Prepared,
@@ -103,8 +104,9 @@ def train_malignancy(
 
     Args:
         data: A folder of nodules; see `hilum.datasets.nodules`.
-        out: Gets `fold-K.keras`, `predictions.csv` and a folder for each network
-            with its log and learning curves; made if absent.
+        out: Gets `fold-K.keras`, all of them joined as `malignancy.keras`,
+            `predictions.csv` and a folder for each network with its log and learning
+            curves; made if absent.
         settings: How to train.
         callbacks: More of Keras's callbacks.
 
@@ -135,6 +137,7 @@ def train_malignancy(
                 callbacks=callbacks,
             )
         )  # fmt: skip
+    members_net(models, name="malignancy").save(out / "malignancy.keras")
     predictions = _predict_left_out(models, prepared, cases, folds)
     write_predictions(predictions, out / "predictions.csv")
     return predictions

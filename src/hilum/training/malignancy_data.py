@@ -11,17 +11,15 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from hilum.datasets import NoduleCase, load_nodule
-from hilum.datasets.patches import Patch, sample_patch
 from hilum.features import FEATURES, Surroundings, features_of, surround
+from hilum.features.patches import Patch, sample_patch
 from hilum.findings import Candidate
 from hilum.formats.atomic import replacing
 from hilum.nn.models import RATING_CATEGORIES
+from hilum.runtime.ratings import MARGIN_MM, PATCH_SIZE, PATCH_SPACING_MM
 from hilum.stages.measure import segment_nodule
 from hilum.volume import CTVolume, Mask
 
-SIZE = (32, 32, 32)
-SPACING_MM = 1.0
-_MARGIN_MM = 8.0
 _TILT_DEG = 10.0
 _SHIFT_MM = 1.2
 _STRETCH = 0.1
@@ -41,7 +39,7 @@ class Prepared:
         features: (n, 2, m).
         hu: (n, views + 2, slice, row, column) int16: the upright patches of both
             sources, then random views with the mask of the folder.
-        depth: int16 of the same shape; see `hilum.datasets.patches.Patch`.
+        depth: int16 of the same shape; see `hilum.features.patches.Patch`.
         volumes_mm3: (n, 2) volumes of the masks.
         overlap: (n,) Dice of the two masks.
     """
@@ -130,12 +128,12 @@ def _prepare_one(
     case: NoduleCase, number: int, views: int, seed: int
 ) -> tuple[npt.NDArray[np.number], ...]:
     rng = np.random.default_rng((seed, number))
-    around = surround(*load_nodule(case), margin_mm=_MARGIN_MM)
-    wide = surround(*load_nodule(case), margin_mm=2 * _MARGIN_MM)
+    around = surround(*load_nodule(case), margin_mm=MARGIN_MM)
+    wide = surround(*load_nodule(case), margin_mm=2 * MARGIN_MM)
     size = case.diameter_mm * float(rng.uniform(0.85, 1.15))
     mask = automatic_mask(wide, max(size, 3.0))
     volume = CTVolume(wide.hu, wide.grid, "nodule")
-    found = surround(volume, mask, margin_mm=_MARGIN_MM)
+    found = surround(volume, mask, margin_mm=MARGIN_MM)
     patches = [_upright(around), _upright(found)]
     patches += [_random_view(around, rng) for _ in range(views)]
     whole = np.zeros(wide.grid.shape, bool)
@@ -154,7 +152,7 @@ def _prepare_one(
 
 
 def _upright(around: Surroundings) -> Patch:
-    return sample_patch(around, size=SIZE, spacing_mm=SPACING_MM)
+    return sample_patch(around, size=PATCH_SIZE, spacing_mm=PATCH_SPACING_MM)
 
 
 def _random_view(around: Surroundings, rng: np.random.Generator) -> Patch:
@@ -165,8 +163,8 @@ def _random_view(around: Surroundings, rng: np.random.Generator) -> Patch:
     z, y, x = rng.uniform(-_SHIFT_MM, _SHIFT_MM, 3).tolist()
     return sample_patch(
         around,
-        size=SIZE,
-        spacing_mm=SPACING_MM * float(rng.uniform(1 - _STRETCH, 1 + _STRETCH)),
+        size=PATCH_SIZE,
+        spacing_mm=PATCH_SPACING_MM * float(rng.uniform(1 - _STRETCH, 1 + _STRETCH)),
         rotation=turn,
         shift_mm=(z, y, x),
     )

@@ -50,7 +50,10 @@ def calibrated_out_of_fold(
 
 
 def report_malignancy(predictions: Predictions, out: Path) -> dict[str, NoduleFigures]:
-    """Write `metrics.json`, `calibration.json` and `reliability.png`.
+    """Write `metrics.json`, `reliability.json` and `reliability.png`.
+
+    The calibration that `malignancy.keras` needs goes beside it, as
+    `malignancy.calibration.json`.
 
     Args:
         predictions: Out of `train_malignancy`.
@@ -83,8 +86,9 @@ def report_malignancy(predictions: Predictions, out: Path) -> dict[str, NoduleFi
         tables[mask] = reliability(said[truth >= 0], truth[truth >= 0] > 0)
     final = final_calibration(predictions)
     _write({m: f.to_json() for m, f in figures.items()}, out / "metrics.json")
-    bins = [b.to_json() for b in tables[MASKS[0]]]
-    _write({"platt": final.to_json(), "reliability": bins}, out / "calibration.json")
+    _write(final.to_json(), out / "malignancy.calibration.json")
+    bins = {mask: [b.to_json() for b in table] for mask, table in tables.items()}
+    _write(bins, out / "reliability.json")
     _draw(tables, out / "reliability.png")
     return figures
 

@@ -22,6 +22,7 @@ from hilum.runtime.patches import PATCH_SHAPE
 from hilum.settings import to_table
 from hilum.training.augment import Variety
 from hilum.training.fit import FitSettings, Views, fit
+from hilum.training.joining import average_net
 from hilum.training.segmentation_figures import (
     Outlined,
     Piece,
@@ -66,7 +67,8 @@ def train_segmentation(
 
     Args:
         data: Holds nodules.csv, image/ and nodule_mask/.
-        out: Gets fold-0.keras and so on, a folder of each run with its log and
+        out: Gets fold-0.keras and so on, their average as segmentation.keras, a
+            folder of each run with its log and
             learning curves, outlines.csv with each nodule, and metrics.json.
         settings: How to train.
         callbacks: More of Keras's callbacks, for each fold.
@@ -83,6 +85,7 @@ def train_segmentation(
     folds = folds_by_patient(cases, settings.folds, settings.fit.seed)
     pieces = load_pieces(cases)
     outlined: list[Outlined] = []
+    models = []
     for fold in range(settings.folds):
         rest, mine = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         model = _train_fold(
@@ -94,10 +97,12 @@ def train_segmentation(
         )
         level_volumes(model, [cases[n] for n in rest], [pieces[n] for n in rest])
         model.save(out / f"fold-{fold}.keras")
+        models.append(model)
         outlined += judge(
             model, [cases[n] for n in mine], [pieces[n] for n in mine], fold=fold
         )
         _write_table(outlined, out / "outlines.csv")
+    average_net(models, name="segmentation").save(out / "segmentation.keras")
     metrics = summarise(outlined) | {"settings": to_table(settings)}
     with replacing(out / "metrics.json") as file:
         file.write((json.dumps(metrics, indent=2) + "\n").encode())

@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hilum.datasets import NoduleCase
-from hilum.findings import Point
+from hilum.evaluation.networks import detected
 from hilum.runtime.outlines import nodule_probabilities, outline_nodule
-from hilum.training.segmentation_views import center_of, size_of
 from hilum.volume import CTVolume, Mask
 
 Piece = tuple[CTVolume, Mask]
@@ -60,7 +59,7 @@ def judge(
     """
     results = []
     for case, (volume, mask) in zip(cases, pieces, strict=True):
-        center, diameter = _detected(case, volume, mask)
+        center, diameter = detected(case, volume, mask)
         found = outline_nodule(volume, center, diameter, predict=as_function(model))
         inside = _spread(found, mask)
         true = mask.voxels > 0
@@ -77,16 +76,6 @@ def judge(
             )
         )
     return results
-
-
-def as_detected(
-    center_mm: Point, diameter_mm: float, rng: np.random.Generator
-) -> tuple[Point, float]:
-    """Move a centre by 0.5 to 1.5 mm, and change a diameter by up to 20 %."""
-    way = rng.normal(size=3)
-    way *= rng.uniform(0.5, 1.5) / np.linalg.norm(way)
-    x, y, z = (np.array(center_mm) + way).tolist()
-    return (x, y, z), diameter_mm * float(rng.uniform(0.8, 1.2))
 
 
 def as_function(model: Any) -> Any:
@@ -148,7 +137,7 @@ def level_volumes(
     ratios = []
     for n in chosen.tolist():
         volume, mask = pieces[n]
-        center, diameter = _detected(cases[n], volume, mask)
+        center, diameter = detected(cases[n], volume, mask)
         found, grid = nodule_probabilities(
             volume, center, diameter, predict=as_function(model)
         )
@@ -159,21 +148,6 @@ def level_volumes(
     bias = model.get_layer("nodule").bias
     bias.assign_sub(np.full(bias.shape, np.log(level / (1 - level)), np.float32))
     return level
-
-
-def _detected(case: NoduleCase, volume: CTVolume, mask: Mask) -> tuple[Point, float]:
-    """Say where and how large a detector would see a case; the same each time."""
-    rng = np.random.default_rng([ord(letter) for letter in case.name])
-    center, diameter = as_detected(center_of(case, mask), size_of(case), rng)
-    return _within(volume, center), diameter
-
-
-def _within(volume: CTVolume, center_mm: Point) -> Point:
-    """Move a centre into a volume that ends closer to the nodule than it is off."""
-    last = np.array(volume.grid.shape) - 1
-    index = np.clip(volume.grid.to_index(center_mm), 0, last)
-    x, y, z = volume.grid.to_world(index).tolist()
-    return x, y, z
 
 
 def _spread(found: Mask, like: Mask) -> npt.NDArray[np.bool_]:

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from hilum.datasets.patches import BLANK_HU, sample_patch, to_channels
 from hilum.errors import InputError
 from hilum.features import surround
+from hilum.features.patches import BLANK_HU, sample_patch, to_channels
 from hilum.space import Grid
 from hilum.volume import CTVolume, Mask
 

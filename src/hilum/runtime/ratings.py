@@ -1,0 +1,154 @@
+"""How readers would rate a nodule, by networks that learned it from their ratings."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum.errors import WeightsError
+from hilum.features import features_of, surround
+from hilum.features.patches import sample_patch, to_channels
+from hilum.findings import Attributes, Probability
+from hilum.volume import CTVolume, Mask
+
+PATCH_SIZE = (32, 32, 32)
+PATCH_SPACING_MM = 1.0
+MARGIN_MM = 8.0
+"""How much around a nodule the networks are shown, before what is far is blanked."""
+
+KIND_NAMES = ("ground-glass", "part-solid", "solid")
+
+Predict = Callable[[Any], Any]
+
+_DOUBT = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """From an expected rating to a probability, never nearer to certainty than 1 %.
+
+    p = 0.01 + 0.98 / (1 + exp(-(slope rating + offset))): on the few hundred nodules
+    that it was fitted on, no more could be shown.
+
+    Attributes:
+        slope: Above 0.
+        offset: See slope.
+    """
+
+    slope: float
+    offset: float
+
+    def __call__(self, rating: float) -> float:
+        """Give the probability of a rating."""
+        steep = math.exp(min(-(self.slope * rating + self.offset), 700))
+        return _DOUBT + (1 - 2 * _DOUBT) / (1 + steep)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    """What networks say of a nodule.
+
+    Attributes:
+        malignancy: Probability that readers would rate it 3.5 or more, of nodules
+            that they rate either so or up to 2.5; from the lowest to the highest of
+            the networks.
+        attributes: How readers would rate its look.
+        kind: 0 ground glass, 1 part-solid, 2 solid; see `KIND_NAMES`.
+    """
+
+    malignancy: Probability
+    attributes: Attributes
+    kind: int
+
+
+def rate_nodule(
+    volume: CTVolume, mask: Mask, *, predict: Predict, calibration: Calibration
+) -> Rating:
+    """Rate a nodule.
+
+    Args:
+        volume: The scan, or a part of it.
+        mask: The nodule, on the grid of the volume or a part of it.
+        predict: The network, from {"features", "hu", "mask"} to what each of its
+            members gives of each rating: (batch, members, thresholds).
+        calibration: From the mean of malignancy to a probability.
+
+    Raises:
+        InputError: The mask is empty, or its voxels are not voxels of the volume.
+        WeightsError: The network is one for another task.
+    """
+    found = predict(rating_inputs(volume, mask))
+    wanted = ("malignancy", "kind", *(item.name for item in fields(Attributes)))
+    if not isinstance(found, dict) or not set(wanted) <= set(found):
+        raise WeightsError(
+            f"The network gives no ratings; expected {', '.join(wanted)}. "
+            "Is it a network for another task?"
+        )
+    ratings = {name: _expected(found[name]) for name in wanted if name != "kind"}
+    members = ratings.pop("malignancy")
+    kinds = np.reshape(found["kind"][0], (-1, len(KIND_NAMES)))
+    low, value, high = (
+        calibration(float(end))
+        for end in (members.min(), members.mean(), members.max())
+    )
+    return Rating(
+        malignancy=Probability(low=min(low, value), value=value, high=max(high, value)),
+        attributes=Attributes(
+            **{name: round(float(r.mean()), 2) for name, r in ratings.items()}
+        ),
+        kind=int(kinds.mean(axis=0).argmax()),
+    )
+
+
+def rating_inputs(volume: CTVolume, mask: Mask) -> dict[str, npt.NDArray[np.float32]]:
+    """Measure and sample a nodule as the networks take it.
+
+    Takes and raises what `rate_nodule` does.
+
+    Returns:
+        "features" (1, 87), "hu" and "mask" (1, slice, row, column, 1).
+    """
+    around = surround(volume, mask, margin_mm=MARGIN_MM)
+    patch = sample_patch(around, size=PATCH_SIZE, spacing_mm=PATCH_SPACING_MM)
+    hu, inside = to_channels(patch)
+    return {"features": features_of(around)[None], "hu": hu[None], "mask": inside[None]}
+
+
+def read_calibration(weights: Path) -> Calibration:
+    """Read the calibration that lies beside weights, as NAME.calibration.json.
+
+    Args:
+        weights: The `.keras` or `.xml` file.
+
+    Raises:
+        WeightsError: It is absent or damaged.
+    """
+    path = weights.with_suffix(".calibration.json")
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        slope, offset = float(tree["slope"]), float(tree["offset"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"Cannot read `{path.name}`, which turns ratings into probabilities: "
+            f"{error!r}. Copy it beside `{weights.name}`; `hilum train malignancy` "
+            "wrote it."
+        ) from error
+    if not (0 < slope < math.inf and math.isfinite(offset)):
+        raise WeightsError(
+            f"`{path.name}` has slope {slope} and offset {offset}; expected a slope "
+            "above 0. Train again."
+        )
+    return Calibration(slope, offset)
+
+
+def _expected(thresholds: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Turn P(rating > 1), P(rating > 2), ... into (members,) expected ratings."""
+    values = np.asarray(thresholds[0], dtype=np.float64)
+    return np.asarray(1 + np.reshape(values, (-1, values.shape[-1])).sum(axis=-1))

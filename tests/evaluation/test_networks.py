@@ -1,0 +1,98 @@
+"""The shipped networks over folders of nodules."""
+
+import csv
+import json
+
+import nibabel
+import numpy as np
+import pytest
+
+from hilum import cli
+from hilum.errors import InputError
+from hilum.evaluation import OUTLINES, evaluate_networks
+
+COLUMNS = ("patient_id", "file", "malignancy_mean", "Malignancy_value", "texture_mean")
+
+
+def write_balls(folder, *, masks=True):
+    """Write four balls: two small and benign, two large and malignant."""
+    for name in ("image", "nodule_mask"):
+        (folder / name).mkdir(parents=True)
+    rows = []
+    for n, (mm, mean) in enumerate([(4, 1.5), (6, 2.0), (18, 4.5), (22, 5.0)]):
+        spacing = np.array([0.8, 0.8, 1.2])
+        index = np.moveaxis(np.indices((52, 52, 36)), 0, -1) * spacing
+        middle = np.array([51, 51, 35]) / 2 * spacing
+        inside = np.linalg.norm(index - middle, axis=-1) <= mm / 2
+        rng = np.random.default_rng(n)
+        hu = np.where(inside, 40, -850) + rng.normal(0, 20, inside.shape)
+        affine = np.diag([-0.8, -0.8, 1.2, 1.0])
+        name = f"n{n}.nii.gz"
+        image = nibabel.Nifti1Image(hu.astype(np.int16), affine)
+        nibabel.save(image, folder / "image" / name)
+        if masks:
+            mask = nibabel.Nifti1Image(inside.astype(np.uint8), affine)
+            nibabel.save(mask, folder / "nodule_mask" / name)
+        rows.append((f"p{n}", name, mean, round(mean), 5))
+    with (folder / "nodules.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *rows])
+    return folder
+
+
+def test_balls_are_outlined_and_ranked(tmp_path):
+    done = []
+    figures = evaluate_networks(
+        write_balls(tmp_path / "n"), progress=lambda n, of: done.append((n, of))
+    )
+    assert tuple(figures) == OUTLINES
+    assert done == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    for figure in figures.values():
+        assert (figure.n, figure.patients) == (4, 4)
+        assert figure.malignancy_auc.value == 1
+        assert figure.dice.value > 0.8
+    assert figures["own"].dice == figures["folder"].dice
+
+
+def test_the_command_prints_the_figures(tmp_path, capsys):
+    folder = write_balls(tmp_path / "n")
+    assert cli.main(["evaluate", "nodules", str(folder), "--quiet"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert set(told["own_outline"]) | {"own_outline"} == set(told)
+    assert {
+        "malignancy_auc", "malignancy_auc_mode", "diameter_auc", "diagnosis_auc",
+        "dice", "ece", "texture_balanced_accuracy", "n",
+    } <= set(told)  # fmt: skip
+    assert set(told["dice"]) == {"value", "low", "high", "n"}
+
+
+def test_a_folder_without_masks_is_refused_before_any_work(tmp_path):
+    with pytest.raises(InputError, match="have no mask"):
+        evaluate_networks(write_balls(tmp_path / "n", masks=False))
+
+
+def test_weights_of_another_task_end_with_their_exit_code(tmp_path, capsys):
+    folder = write_balls(tmp_path / "n")
+    args = ["evaluate", "nodules", str(folder), "--malignancy", "segmentation"]
+    assert cli.main([*args, "--quiet"]) == 5
+    assert "calibration" in capsys.readouterr().err
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_the_shipped_networks_know_the_nodules_that_they_were_trained_on(
+    tmp_path, real_data
+):
+    # Not a figure of how good they are: it fails when inputs or weights go wrong.
+    whole = real_data / "nodules"
+    with (whole / "nodules.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))[:120]
+    for name in ("image", "nodule_mask"):
+        (tmp_path / name).symlink_to(whole / name)
+    with (tmp_path / "nodules.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    figures = evaluate_networks(tmp_path)
+    assert figures["folder"].malignancy_auc.value > 0.97
+    assert figures["own"].malignancy_auc.value > 0.96
+    assert figures["own"].dice.value > 0.8
