@@ -9,8 +9,8 @@ import pytest
 
 import hilum
 from hilum.clinical.facts import Facts
-from hilum.errors import InputError
-from hilum.findings import Candidate, Notice, Probability
+from hilum.errors import InputError, WeightsError
+from hilum.findings import Attributes, Candidate, Notice, Probability
 from hilum.pipeline import Pipeline, Selection, judge_scope, read_and_assess
 from hilum.pipeline.scope import brock_line
 from hilum.space import Grid
@@ -120,6 +120,27 @@ def test_settings_file_gives_back_the_pipeline(tmp_path):
         Pipeline.from_file(path)
 
 
+def test_each_nodule_has_a_look_and_the_weights_are_told(assessment):
+    for nodule in assessment.nodules:
+        assert None not in nodule.attributes.to_json().values()
+        malignancy = nodule.malignancy
+        assert 0 < malignancy.low < malignancy.value < malignancy.high < 1
+    assert set(assessment.provenance.weights) == {
+        "malignancy.xml",
+        "malignancy.bin",
+        "malignancy.calibration.json",
+    }
+
+
+def test_wrong_weights_are_refused_before_any_work(phantom, tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text('[malignancy]\nweights = "segmentation"\n')
+    stages = []
+    with pytest.raises(WeightsError, match="calibration"):
+        hilum.assess(phantom.volume, settings=path, progress=stages.append)
+    assert stages == []
+
+
 def test_selection_by_hand():
     candidates = tuple(
         Candidate((0.0, 0.0, float(i)), 5.0, score)
@@ -154,6 +175,7 @@ def test_out_of_scope_gives_no_malignancy_either(phantom):
     result, forced = hilum.assess(volume), hilum.assess(volume, force=True)
     assert result.nodules
     assert all(n.malignancy == Probability.UNKNOWN for n in result.nodules)
+    assert all(n.attributes == Attributes() for n in result.nodules)
     assert result.guidelines.brock is None
     codes = {n.code for n in result.notices}
     assert "probability-suppressed" in codes

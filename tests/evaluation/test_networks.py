@@ -53,6 +53,7 @@ def test_balls_are_outlined_and_ranked(tmp_path):
     assert figures["own"].dice == figures["folder"].dice
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_figures(tmp_path, capsys):
     folder = write_balls(tmp_path / "n")
     assert cli.main(["evaluate", "nodules", str(folder), "--quiet"]) == 0

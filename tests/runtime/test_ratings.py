@@ -45,9 +45,10 @@ def test_ratings_by_hand():
     predict = answer([[share] * 4 for share in (0.25, 0.5, 0.75)])
     said = rate_nodule(*ball(), predict=predict, calibration=Calibration(2.0, -6.0))
     assert said.malignancy.value == pytest.approx(0.5)
-    # 0.01 + 0.98 / (1 + e^2) = 0.12682
-    assert said.malignancy.low == pytest.approx(0.12682, abs=1e-5)
-    assert said.malignancy.high == pytest.approx(1 - 0.12682, abs=1e-5)
+    # members 2, 3, 4 have the spread sqrt(2/3); 1.96 * 2 * 0.8165 = 3.2007
+    # 0.01 + 0.98 / (1 + e^3.2007) = 0.04836
+    assert said.malignancy.low == pytest.approx(0.04836, abs=1e-5)
+    assert said.malignancy.high == pytest.approx(1 - 0.04836, abs=1e-5)
     assert said.attributes == Attributes(**dict.fromkeys(LOOKS, 3.0))
     assert said.kind == 2
 
@@ -66,6 +67,16 @@ def test_no_rating_is_certain_and_more_is_more(slope, offset, one, other):
     calibration = Calibration(slope, offset)
     low, high = sorted((one, other))
     assert 0.01 <= calibration(low) <= calibration(high) <= 0.99
+
+
+def test_the_doubt_of_the_calibration_by_hand():
+    # at rating 3: 9 * 0.6 - 6 * 1.75 + 5.2 = 0.1; 1.96 * sqrt(0.1) = 0.61981
+    # 0.01 + 0.98 / (1 + e^0.61981) = 0.35282
+    calibration = Calibration(2.0, -6.0, (0.6, -1.75, 5.2))
+    said = calibration.doubted(np.array([3.0, 3.0]))
+    assert said.value == pytest.approx(0.5)
+    assert said.low == pytest.approx(0.35282, abs=1e-5)
+    assert said.high == pytest.approx(1 - 0.35282, abs=1e-5)
 
 
 def test_inputs_have_the_shapes_that_the_networks_take():
@@ -109,6 +120,7 @@ def test_a_network_for_another_task_is_refused():
         ('{"slope": 1}', "Copy it beside"),
         ('{"slope": -1, "offset": 0}', "slope above 0"),
         ('{"slope": 1, "offset": NaN}', "slope above 0"),
+        ('{"slope": 1, "offset": 0, "covariance": [1]}', "Copy it beside"),
     ],
 )
 def test_a_calibration_that_cannot_be_used_is_refused(tmp_path, text, said):
@@ -120,8 +132,9 @@ def test_a_calibration_that_cannot_be_used_is_refused(tmp_path, text, said):
 
 def test_a_calibration_is_read_as_written(tmp_path):
     path = tmp_path / "net.calibration.json"
-    path.write_text(json.dumps({"slope": 2.5, "offset": -7.0}))
+    table = {"slope": 2.5, "offset": -7.0, "covariance": [0.5, -1.5, 5.0]}
+    path.write_text(json.dumps(table))
     found = read_calibration(tmp_path / "net.xml")
-    assert found == Calibration(2.5, -7.0)
+    assert found == Calibration(2.5, -7.0, (0.5, -1.5, 5.0))
     assert found(2.8) == pytest.approx(0.5)
     assert math.isfinite(found(-1e6))

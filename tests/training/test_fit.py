@@ -84,6 +84,7 @@ def assert_the_same(one, other):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_as_an_unbroken_one(whole, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "broken", stop=interrupt)

@@ -11,11 +11,15 @@ pytest.importorskip("keras")
 
 import keras
 
-from hilum.datasets import read_nodules
+from hilum.datasets import NoduleCase, Ratings, load_nodule, read_nodules
 from hilum.errors import InputError
 from hilum.nn.models import RATING_CATEGORIES, malignancy_net
+from hilum.runtime.predictor import load_predictor
+from hilum.runtime.ratings import rate_nodule, read_calibration
 from hilum.training.malignancy import (
+    MASKS,
     MalignancySettings,
+    Predictions,
     expected_ratings,
     kind_of,
     read_predictions,
@@ -25,6 +29,7 @@ from hilum.training.malignancy_data import ordinal_targets, rating_of
 from hilum.training.malignancy_networks import features_net, joint_net
 from hilum.training.malignancy_report import (
     calibrated_out_of_fold,
+    calibration_covariance,
     report_malignancy,
 )
 
@@ -72,6 +77,12 @@ def test_training_leaves_networks_predictions_and_figures(tmp_path):
     tree = json.loads((out / "metrics.json").read_text())
     assert set(tree) == {"folder", "automatic"}
     assert (out / "reliability.png").stat().st_size > 1000
+    joined = load_predictor(out / "malignancy.keras")
+    volume, mask = load_nodule(read_nodules(data)[0])
+    said = rate_nodule(
+        volume, mask, predict=joined, calibration=read_calibration(joined.path)
+    )
+    assert 0 < said.malignancy.low <= said.malignancy.high < 1
 
 
 def test_training_needs_masks(tmp_path):
@@ -134,3 +145,29 @@ def test_a_fold_is_calibrated_by_the_others_alone():
     again = calibrated_out_of_fold(score, flipped, folds)
     np.testing.assert_array_equal(again[folds == 0], said[folds == 0])
     assert (again[folds == 1] != said[folds == 1]).any()
+
+
+def test_the_doubt_of_the_calibration_is_that_of_the_likelihood():
+    rng = np.random.default_rng(0)
+    count = 400
+    rating = rng.uniform(1, 5, count)
+    positive = rng.random(count) < 1 / (1 + np.exp(-(2 * rating - 6)))
+    cases = tuple(
+        NoduleCase(
+            patient=f"p{n}", name=f"{n}", image=None, mask=None, diameter_mm=5.0,
+            table_diameter_mm=None, ratings=Ratings(malignancy=4.0 if bad else 2.0),
+            modes=Ratings(), diagnosis=None, readers=None,
+        )
+        for n, bad in enumerate(positive.tolist())
+    )  # fmt: skip
+    ratings = np.repeat(rating[:, None], len(RATING_CATEGORIES), axis=1)
+    predictions = Predictions(
+        cases, np.zeros(count, np.int64), dict.fromkeys(MASKS, ratings), {}
+    )
+    found = calibration_covariance(predictions, draws=300)
+    # inverse of the Fisher information at the true slope and offset
+    p = 1 / (1 + np.exp(-(2 * rating - 6)))
+    design = np.stack([rating, np.ones(count)], axis=1)
+    expected = np.linalg.inv(design.T @ (design * (p * (1 - p))[:, None]))
+    wanted = expected[0, 0], expected[0, 1], expected[1, 1]
+    np.testing.assert_allclose(found, wanted, rtol=0.4)

@@ -13,6 +13,7 @@ from hilum.clinical.facts import Facts
 from hilum.errors import InputError
 from hilum.findings import (
     Assessment,
+    Attributes,
     Candidate,
     Guidelines,
     Nodule,
@@ -120,7 +121,11 @@ class Pipeline:
             facts: What is known of the patient.
             force: Give the probability even when the series is out of scope.
             progress: Called with the name of each stage as it starts.
+
+        Raises:
+            WeightsError: The weights are absent, damaged or of another task.
         """
+        self.malignancy.check()
         facts = facts or Facts()
         clock = _Clock(progress)
         with clock("lungs"):
@@ -210,6 +215,7 @@ def assess(
 
     Raises:
         InputError: There is no chest CT that can be read, or a setting is wrong.
+        WeightsError: The weights are absent, damaged or of another task.
     """
     return read_and_assess(
         source,
@@ -268,8 +274,11 @@ def describe_source(volume: CTVolume) -> dict[str, Any]:
 
 
 def _without_malignancy(nodules: tuple[Nodule, ...]) -> tuple[Nodule, ...]:
-    """Keep the order, and give no probability that need not hold."""
-    return tuple(replace(n, malignancy=Probability.UNKNOWN) for n in nodules)
+    """Keep the order, and give no probability and no look that need not hold."""
+    return tuple(
+        replace(n, malignancy=Probability.UNKNOWN, attributes=Attributes())
+        for n in nodules
+    )
 
 
 class _Clock:

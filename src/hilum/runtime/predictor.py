@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from hilum._optional import require
 from hilum.errors import WeightsError
-from hilum.runtime.weights import digests_of, find_weights, parts_of
+from hilum.runtime.weights import SUFFIXES, digests_of, find_weights, parts_of
 
 Array = npt.NDArray[np.float32]
 Arrays = Array | Mapping[str, Array]
@@ -110,6 +110,8 @@ def load_predictor(source: Path | str) -> Predictor:
             or not a network that can be trusted.
         MissingDependencyError: Keras or OpenVINO is not installed.
     """
+    if isinstance(source, str) and Path(source).suffix in SUFFIXES:
+        source = Path(source)
     with _loading:
         key = (source, *_state(source)) if isinstance(source, Path) else (source,)
         if key not in _loaded:

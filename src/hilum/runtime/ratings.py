@@ -40,15 +40,34 @@ class Calibration:
     Attributes:
         slope: Above 0.
         offset: See slope.
+        covariance: Variance of the slope, covariance, variance of the offset: what
+            the patients that it was fitted on leave open.
     """
 
     slope: float
     offset: float
+    covariance: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __call__(self, rating: float) -> float:
         """Give the probability of a rating."""
-        steep = math.exp(min(-(self.slope * rating + self.offset), 700))
-        return _DOUBT + (1 - 2 * _DOUBT) / (1 + steep)
+        return _probability(self.slope * rating + self.offset)
+
+    def doubted(self, ratings: npt.NDArray[np.float64]) -> Probability:
+        """Give the probability with its 95 % interval.
+
+        The doubt on the logit scale is that of the calibration, and the spread of the
+        networks.
+
+        Args:
+            ratings: (members,) what each network expects.
+        """
+        rating, spread = float(ratings.mean()), float(ratings.std())
+        of_slope, together, of_offset = self.covariance
+        variance = of_slope * rating**2 + 2 * together * rating + of_offset
+        reach = 1.96 * math.sqrt(max(variance, 0.0) + (self.slope * spread) ** 2)
+        logit = self.slope * rating + self.offset
+        low, value, high = (_probability(logit + r) for r in (-reach, 0.0, reach))
+        return Probability(low=low, value=value, high=high)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +76,7 @@ class Rating:
 
     Attributes:
         malignancy: Probability that readers would rate it 3.5 or more, of nodules
-            that they rate either so or up to 2.5; from the lowest to the highest of
-            the networks.
+            that they rate either so or up to 2.5.
         attributes: How readers would rate its look.
         kind: 0 ground glass, 1 part-solid, 2 solid; see `KIND_NAMES`.
     """
@@ -94,12 +112,8 @@ def rate_nodule(
     ratings = {name: _expected(found[name]) for name in wanted if name != "kind"}
     members = ratings.pop("malignancy")
     kinds = np.reshape(found["kind"][0], (-1, len(KIND_NAMES)))
-    low, value, high = (
-        calibration(float(end))
-        for end in (members.min(), members.mean(), members.max())
-    )
     return Rating(
-        malignancy=Probability(low=min(low, value), value=value, high=max(high, value)),
+        malignancy=calibration.doubted(members),
         attributes=Attributes(
             **{name: round(float(r.mean()), 2) for name, r in ratings.items()}
         ),
@@ -134,21 +148,28 @@ def read_calibration(weights: Path) -> Calibration:
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
         slope, offset = float(tree["slope"]), float(tree["offset"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        first, second, third = (float(v) for v in tree.get("covariance", (0, 0, 0)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"Cannot read `{path.name}`, which turns ratings into probabilities: "
             f"{error!r}. Copy it beside `{weights.name}`; `hilum train malignancy` "
             "wrote it."
         ) from error
-    if not (0 < slope < math.inf and math.isfinite(offset)):
+    known = (offset, first, second, third)
+    if not (0 < slope < math.inf and all(map(math.isfinite, known))):
         raise WeightsError(
-            f"`{path.name}` has slope {slope} and offset {offset}; expected a slope "
-            "above 0. Train again."
+            f"`{path.name}` has slope {slope} and {known}; expected a slope above 0 "
+            "and numbers. Train again."
         )
-    return Calibration(slope, offset)
+    return Calibration(slope, offset, (first, second, third))
 
 
 def _expected(thresholds: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """Turn P(rating > 1), P(rating > 2), ... into (members,) expected ratings."""
     values = np.asarray(thresholds[0], dtype=np.float64)
     return np.asarray(1 + np.reshape(values, (-1, values.shape[-1])).sum(axis=-1))
+
+
+def _probability(logit: float) -> float:
+    """Give the probability of a logit, kept from certainty."""
+    return _DOUBT + (1 - 2 * _DOUBT) / (1 + math.exp(min(-logit, 700)))

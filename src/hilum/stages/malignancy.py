@@ -16,6 +16,7 @@ from hilum.errors import InputError
 from hilum.findings import Nodule, Notice, Probability
 from hilum.runtime.predictor import load_predictor
 from hilum.runtime.ratings import rate_nodule, read_calibration
+from hilum.runtime.weights import find_weights
 from hilum.volume import CTVolume, Mask
 
 FACT_WORDS = {
@@ -62,6 +63,14 @@ class MalignancyModel:
             )
         return tuple(rated)
 
+    def check(self) -> None:
+        """Refuse weights that are absent or damaged, before any work.
+
+        Raises:
+            WeightsError: As when called.
+        """
+        read_calibration(find_weights(self.weights))
+
     def digests(self) -> dict[str, str]:
         """Give the SHA-256 of each file of the weights, by its name.
 
@@ -81,9 +90,9 @@ def rating_notices(nodules: Sequence[Nodule]) -> tuple[Notice, ...]:
         return ()
     text = (
         "Malignancy and look are what radiologists would say, learned from the ratings "
-        "of LIDC-IDRI, not from biopsies. The intervals run from the lowest to the "
-        "highest of five networks; they do not cover what all five get wrong, such as "
-        "a finding that is no nodule."
+        "of LIDC-IDRI, not from biopsies. The 95 % intervals cover the spread of five "
+        "networks and the doubt of the calibration; they do not cover what all five "
+        "get wrong, such as a finding that is no nodule."
     )
     return (Notice("malignancy-as-rated", text, "malignancy"),)
 

@@ -86,7 +86,9 @@ def report_malignancy(predictions: Predictions, out: Path) -> dict[str, NoduleFi
         tables[mask] = reliability(said[truth >= 0], truth[truth >= 0] > 0)
     final = final_calibration(predictions)
     _write({m: f.to_json() for m, f in figures.items()}, out / "metrics.json")
-    _write(final.to_json(), out / "malignancy.calibration.json")
+    covariance = calibration_covariance(predictions)
+    table = {**final.to_json(), "covariance": covariance}
+    _write(table, out / "malignancy.calibration.json")
     bins = {mask: [b.to_json() for b in table] for mask, table in tables.items()}
     _write(bins, out / "reliability.json")
     _draw(tables, out / "reliability.png")
@@ -98,6 +100,40 @@ def final_calibration(predictions: Predictions) -> Platt:
     truth = truth_of(predictions)
     score = predictions.ratings[MASKS[0]][:, _MALIGNANCY]
     return fit_platt(score[truth >= 0], truth[truth >= 0] > 0)
+
+
+def calibration_covariance(
+    predictions: Predictions, *, draws: int = 1000
+) -> tuple[float, float, float]:
+    """Tell what the patients leave open of the calibration, by bootstrap over them.
+
+    Args:
+        predictions: Out of `train_malignancy`.
+        draws: Of patients.
+
+    Returns:
+        Variance of the slope, covariance, variance of the offset.
+    """
+    truth = truth_of(predictions)
+    known = np.flatnonzero(truth >= 0)
+    score = predictions.ratings[MASKS[0]][known, _MALIGNANCY]
+    names = [predictions.cases[n].patient for n in known]
+    patients, member = np.unique(names, return_inverse=True)
+    groups = [np.flatnonzero(member == n) for n in range(len(patients))]
+    rng = np.random.default_rng(0)
+    fits = []
+    for _ in range(draws):
+        drawn = rng.integers(len(groups), size=len(groups))
+        some = np.concatenate([groups[n] for n in drawn])
+        try:
+            found = fit_platt(score[some], truth[known[some]] > 0)
+        except InputError:  # none malignant, or none benign, among those drawn
+            continue
+        fits.append((found.slope, found.offset))
+    if len(fits) < 2:
+        return 0.0, 0.0, 0.0
+    spread = np.cov(np.array(fits).T)
+    return float(spread[0, 0]), float(spread[0, 1]), float(spread[1, 1])
 
 
 def truth_of(predictions: Predictions) -> npt.NDArray[np.int64]:
