@@ -26,7 +26,7 @@ from hilum.stages.lungs import LungSegmenter
 from hilum.stages.measure import Measurement, NoduleMeasurer, segment_nodule
 from hilum.volume import Acquisition, CTVolume, Mask
 
-MEASURE = NoduleMeasurer()
+MEASURE = NoduleMeasurer(weights="")  # at the edge; drawn ones: test_drawing.py
 THIN = (1.25, 0.7, 0.7)
 THICK = (2.5, 0.7, 0.7)
 
@@ -249,7 +249,7 @@ def test_what_counts_as_calcified_is_a_setting():
     volume = paint(grid_around(35, THIN), (ball((0, 0, 0), 9), 150))
     found = candidate((0, 0, 0), 9)
     lungs = all_lung(volume.grid)
-    strict = NoduleMeasurer(calcified_hu=120.0)
+    strict = NoduleMeasurer(weights="", calcified_hu=120.0)
     assert MEASURE(volume, (found,), lungs)[0].type == "solid"
     assert strict(volume, (found,), lungs)[0].type == "calcified"
 

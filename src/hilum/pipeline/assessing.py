@@ -125,6 +125,7 @@ class Pipeline:
         Raises:
             WeightsError: The weights are absent, damaged or of another task.
         """
+        self.measure.check()
         self.malignancy.check()
         facts = facts or Facts()
         clock = _Clock(progress)
@@ -163,10 +164,14 @@ class Pipeline:
             provenance=self._provenance(
                 volume,
                 facts,
-                weights=self.malignancy.digests() if nodules else {},
+                weights=self._digests() if nodules else {},
                 seconds=clock.seconds,
             ),
         )
+
+    def _digests(self) -> dict[str, str]:
+        """Give the SHA-256 of each file of weights."""
+        return {**self.measure.digests(), **self.malignancy.digests()}
 
     def _provenance(
         self,

@@ -53,8 +53,7 @@ def outline_nodule(
     found, box = nodule_probabilities(
         volume, center_mm, diameter_mm, predict=predict, mirrored=mirrored
     )
-    reach = max(diameter_mm / 2, _NEAR_MM)
-    return Mask(_middle_part(found > threshold, box, center_mm, reach), box)
+    return Mask(central_part(found > threshold, box, center_mm, diameter_mm), box)
 
 
 def nodule_probabilities(
@@ -95,6 +94,30 @@ def nodule_probabilities(
     box = _covered(volume.grid, grid)
     found = sample(np.rint(mean * _STEPS).astype(np.int16), grid, box)
     return found.astype(np.float32) / np.float32(_STEPS), box
+
+
+def central_part(
+    inside: npt.NDArray[np.bool_], grid: Grid, center_mm: Point, diameter_mm: float
+) -> npt.NDArray[np.bool_]:
+    """Keep the part with the most voxels near a point; the largest if none is near.
+
+    Args:
+        inside: (slice, row, column), voxels that may be nodule.
+        grid: Where they lie.
+        center_mm: World point (x, y, z).
+        diameter_mm: Near is within half of it, and within 3 mm.
+    """
+    import cc3d  # noqa: PLC0415  slow to import
+
+    parts = cc3d.connected_components(inside, connectivity=26)
+    count = int(parts.max())
+    if count <= 1:
+        return inside
+    off = grid.to_world(np.argwhere(inside)) - np.array(center_mm)
+    near = np.linalg.norm(off, axis=1) <= max(diameter_mm / 2, _NEAR_MM)
+    voxels = parts[inside]
+    counts = np.bincount(voxels, near + 1e-6, minlength=count + 1)
+    return np.asarray(parts == counts[1:].argmax() + 1)
 
 
 def mirror_views(patch: Probabilities, count: int) -> Probabilities:
@@ -139,23 +162,6 @@ def _covered(have: Grid, patch: Grid) -> Grid:
     start = np.clip(np.ceil(first), 0, last_index).astype(int).tolist()
     stop = (np.clip(np.floor(last), start, last_index).astype(int) + 1).tolist()
     return have.crop(_index(start), _index(stop))
-
-
-def _middle_part(
-    inside: npt.NDArray[np.bool_], grid: Grid, center_mm: Point, reach_mm: float
-) -> npt.NDArray[np.bool_]:
-    """Keep the part with the most voxels near the centre; else the largest."""
-    import cc3d  # noqa: PLC0415  slow to import
-
-    parts = cc3d.connected_components(inside, connectivity=26)
-    count = int(parts.max())
-    if count <= 1:
-        return inside
-    off = grid.to_world(np.argwhere(inside)) - np.array(center_mm)
-    near = np.linalg.norm(off, axis=1) <= reach_mm
-    voxels = parts[inside]
-    counts = np.bincount(voxels, near + 1e-6, minlength=count + 1)
-    return np.asarray(parts == counts[1:].argmax() + 1)
 
 
 def _index(values: list[int]) -> Index:

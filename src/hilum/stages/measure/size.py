@@ -29,18 +29,29 @@ def axes_mm(
     """
     center, _, height = filling.ellipsoid(hood, outline.rim_hu)
     slice_ = _largest_slice(hood, outline.cells, center)
-    field = _edge_field(outline, slice_)
-    plane_mm = np.array(hood.cell_mm[1:])
-    points = _contour(field) * plane_mm
+    long_mm, short_mm = axes_in_plane(_edge_field(outline, slice_), hood.cell_mm[1:])
+    off = abs(slice_ - center[0]) * hood.cell_mm[0]
+    factor = _equator_factor(max(off, hood.slice_mm / 4), height)
+    return long_mm * factor, short_mm * factor
+
+
+def axes_in_plane(field: HUField, plane_mm: tuple[float, float]) -> tuple[float, float]:
+    """Measure the longest chord of a contour, and the longest at right angles to it.
+
+    Args:
+        field: (row, column), positive inside, negative along its border.
+        plane_mm: Distance of cells along (row, column).
+
+    Returns:
+        Long and short axis, in mm.
+    """
+    step_mm = np.array(plane_mm)
+    points = _contour(field) * step_mm
     apart = np.linalg.norm(points[:, None] - points[None], axis=-1)
     i, j = np.unravel_index(int(np.argmax(apart)), apart.shape)
     long_mm = float(apart[i, j])
-    short_mm = _longest_chord(
-        field, points[i] / plane_mm, points[j] / plane_mm, plane_mm
-    )
-    off = abs(slice_ - center[0]) * hood.cell_mm[0]
-    factor = _equator_factor(max(off, hood.slice_mm / 4), height)
-    return long_mm * factor, min(short_mm, long_mm) * factor
+    short_mm = _longest_chord(field, points[i] / step_mm, points[j] / step_mm, step_mm)
+    return long_mm, min(short_mm, long_mm)
 
 
 def _largest_slice(hood: Neighbourhood, cells: BoolArray, center: FloatArray) -> int:
