@@ -240,7 +240,7 @@ FUNCTIONS = {
 }
 ALIASES = {"age": "age_years"}
 NETWORKS = {
-    "evaluate": {"what", "folder", "malignancy", "segmentation"},
+    "evaluate": {"what"},
     "train": {"what", "data", "out", "settings"},
     "export": {"source", "out", "precision"},
 }
@@ -264,7 +264,6 @@ def test_every_command_has_its_public_function():
 
 def test_the_commands_over_networks_have_their_functions():
     pytest.importorskip("keras", reason="Keras is not installed")
-    from hilum.evaluation import evaluate_networks  # noqa: PLC0415  slow to import
     from hilum.runtime.export import export_weights  # noqa: PLC0415  needs Keras
     from hilum.training.malignancy import train_malignancy  # noqa: PLC0415
     from hilum.training.segmentation import train_segmentation  # noqa: PLC0415
@@ -274,10 +273,21 @@ def test_the_commands_over_networks_have_their_functions():
         ("train", train_malignancy),
         ("train", train_segmentation),
         ("export", export_weights),
-        ("evaluate", evaluate_networks),
     ):
         told = {a.dest for a in commands[name]._actions}
         assert told == NETWORKS[name] | {"help", "quiet", "debug"}
         assert told - {"what", "help", "quiet", "debug"} <= set(
             inspect.signature(function).parameters
         )
+
+
+def test_each_evaluation_has_its_function():
+    from hilum.evaluation import evaluate_luna16, evaluate_networks  # noqa: PLC0415
+
+    commands = cli._parser()._subparsers._group_actions[0].choices
+    kinds = commands["evaluate"]._subparsers._group_actions[0].choices
+    functions = {"nodules": evaluate_networks, "luna16": evaluate_luna16}
+    assert set(kinds) == set(functions)
+    for name, function in functions.items():
+        told = {a.dest for a in kinds[name]._actions} - {"help", "quiet", "debug"}
+        assert told == set(inspect.signature(function).parameters) - {"progress"}

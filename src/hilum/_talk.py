@@ -18,6 +18,7 @@ STAGES = {
     "phantom": "building a chest",
     "train": "training",
     "export": "exporting",
+    "evaluate": "judging",
 }
 
 

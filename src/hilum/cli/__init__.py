@@ -99,10 +99,10 @@ def _parser() -> argparse.ArgumentParser:
         _add_phantom,
         add_train,
         add_export,
-        add_evaluate,
     ):
         add(commands)
-    for command in commands.choices.values():  # also after the command's name
+    evaluators = add_evaluate(commands)
+    for command in [*commands.choices.values(), *evaluators]:  # also after the name
         command.add_argument(
             "--debug", action="store_true", default=argparse.SUPPRESS, help=HIDDEN
         )

@@ -85,12 +85,19 @@ def _export(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
     return {**asdict(made), "path": str(made.path)}
 
 
-def add_evaluate(commands: Commands) -> None:
-    """Add `hilum evaluate`."""
+def add_evaluate(commands: Commands) -> list[argparse.ArgumentParser]:
+    """Add `hilum evaluate`, and give the commands below it."""
     command = commands.add_parser(
         "evaluate", help="figures with intervals, on data of one's own"
     )
-    command.add_argument("what", choices=("nodules",))
+    what = command.add_subparsers(dest="what", required=True, metavar="WHAT")
+    _add_evaluate_nodules(what)
+    _add_evaluate_luna16(what)
+    return list(what.choices.values())
+
+
+def _add_evaluate_nodules(what: Commands) -> None:
+    command = what.add_parser("nodules", help="the networks, on a folder of nodules")
     command.add_argument(
         "folder", type=Path, help="folder with nodules.csv, image/ and nodule_mask/"
     )
@@ -102,10 +109,32 @@ def add_evaluate(commands: Commands) -> None:
         "--segmentation", default="segmentation", metavar="WEIGHTS",
         help="name, .keras or .xml; default: those that are shipped",
     )  # fmt: skip
-    command.set_defaults(run=_evaluate)
+    command.set_defaults(run=_evaluate_nodules)
 
 
-def _evaluate(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
+def _add_evaluate_luna16(what: Commands) -> None:
+    command = what.add_parser("luna16", help="marks, by the LUNA16 protocol")
+    command.add_argument(
+        "truth", type=Path,
+        help="folder with annotations.csv, annotations_excluded.csv and seriesuids.csv",
+    )  # fmt: skip
+    command.add_argument(
+        "predictions", type=Path, help="CSV: seriesuid,coordX,coordY,coordZ,probability"
+    )
+    command.add_argument(
+        "--split", type=Path, metavar="CSV",
+        help="seriesuid,patient,set: check that no patient is in two sets",
+    )  # fmt: skip
+    command.add_argument(
+        "--plot", type=Path, metavar="PNG", help="draw the FROC curve with its interval"
+    )
+    command.add_argument(
+        "--force", action="store_true", help="score in spite of likely mistakes"
+    )
+    command.set_defaults(run=_evaluate_luna16)
+
+
+def _evaluate_nodules(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
     from hilum.evaluation import evaluate_networks  # noqa: PLC0415  slow to import
 
     talk("evaluate")
@@ -114,3 +143,17 @@ def _evaluate(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
     )
     folder, own = (figures[name].to_json() for name in ("folder", "own"))
     return {**folder, "own_outline": own}
+
+
+def _evaluate_luna16(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
+    from hilum.evaluation.luna16 import evaluate_luna16  # noqa: PLC0415
+
+    talk("evaluate")
+    figures = evaluate_luna16(
+        args.truth,
+        args.predictions,
+        force=args.force,
+        split=args.split,
+        plot=args.plot,
+    )
+    return figures.to_json()

@@ -2,7 +2,8 @@
 
 The folder: `ranking` (area under the ROC curve), `agreement` (classes and masks),
 `calibration` (whether probabilities are what they say), `intervals` (bootstrap over
-patients), `nodules` (all of it over a folder of nodules).
+patients), `nodules` (all of it over a folder of nodules); `detections` (tables of
+marks), `mistakes` (what makes a FROC curve wrong), `froc`, `luna16` (the protocol).
 """
 
 from hilum.evaluation.agreement import balanced_accuracy, dice, volume_error
@@ -14,6 +15,7 @@ from hilum.evaluation.calibration import (
     reliability,
 )
 from hilum.evaluation.intervals import Figure, bootstrap
+from hilum.evaluation.luna16 import DetectionFigures, evaluate_luna16
 from hilum.evaluation.networks import OUTLINES, evaluate_networks
 from hilum.evaluation.nodules import (
     NoduleFigures,
@@ -26,6 +28,7 @@ from hilum.evaluation.ranking import area_under_curve
 __all__ = [
     "OUTLINES",
     "Bin",
+    "DetectionFigures",
     "Figure",
     "NoduleFigures",
     "NoduleReading",
@@ -34,6 +37,7 @@ __all__ = [
     "balanced_accuracy",
     "bootstrap",
     "dice",
+    "evaluate_luna16",
     "evaluate_networks",
     "evaluate_nodules",
     "expected_calibration_error",

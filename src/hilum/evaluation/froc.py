@@ -1,0 +1,195 @@
+"""Sensitivity against false positives a scan, as LUNA16 counts them.
+
+Sources:
+    Setio et al., "Validation, comparison, and combination of algorithms for automatic
+    detection of pulmonary nodules in computed tomography images: the LUNA16
+    challenge", Med Image Anal 2017;42:1, section 3.4, and its evaluation script.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum.evaluation.detections import Points, Truth
+from hilum.evaluation.intervals import Figure
+
+RATES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)
+"""Operating points: false positives a scan."""
+
+MOST_MARKS = 100
+GRID = np.linspace(RATES[0], RATES[-1], 10_001)
+_READ_AT = np.concatenate([RATES, GRID])
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """What became of the marks.
+
+    Attributes:
+        scans: How many are judged.
+        nodules: (scans,) how many each has.
+        scan: (n,) number of the scan of each hit and each false positive.
+        probability: (n,) of it.
+        is_hit: (n,) whether it is a hit.
+        dropped: Marks beyond the 100 of their scan.
+        ignored: Marks that count neither way.
+    """
+
+    scans: int
+    nodules: Ints
+    scan: Ints
+    probability: Floats
+    is_hit: npt.NDArray[np.bool_]
+    dropped: int
+    ignored: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrocCurve:
+    """A FROC curve and its doubt.
+
+    Attributes:
+        sensitivity: (10001,) at `GRID` false positives a scan; NaN without nodules.
+        low: (10001,) 2.5 % of the curves of resampled scans lie below.
+        high: (10001,) 2.5 % lie above.
+        at_rates: Sensitivity at each of `RATES`.
+        cpm: Their mean.
+    """
+
+    sensitivity: Floats
+    low: Floats
+    high: Floats
+    at_rates: tuple[Figure, ...]
+    cpm: Figure
+
+
+def match(truth: Truth, marks: Points) -> Outcomes:
+    """Sort marks into hits, false positives and what counts neither way.
+
+    A mark lies on a finding when its squared distance from the centre is below the
+    squared radius. The surest mark on a nodule is its hit; other marks on it, and
+    marks on excluded findings, count neither way; a mark on two nodules hits both.
+    Only marks surer than the 101st of their scan count.
+
+    Args:
+        truth: What is there.
+        marks: In series of the truth; others are left out.
+    """
+    number = {uid: n for n, uid in enumerate(truth.series)}
+    nodules = _by_scan(truth.nodules, number)
+    nothing = truth.nodules.kept(np.zeros(len(truth.nodules), bool))
+    excluded = _by_scan(truth.excluded or nothing, number)
+    parts: list[tuple[int, Floats, bool]] = []
+    dropped = ignored = 0
+    for n, mine in _by_scan(marks, number).items():
+        kept = mine.kept(_strongest(mine.value))
+        dropped += len(mine) - len(kept)
+        on_nodule = _on(nodules.get(n, nothing), kept)
+        on_excluded = _on(excluded.get(n, nothing), kept)
+        hits = [float(kept.value[on].max()) for on in on_nodule if on.any()]
+        false = ~(on_nodule.any(axis=0) | on_excluded.any(axis=0))
+        parts += [(n, np.array(hits), True), (n, kept.value[false], False)]
+        best = {int(np.argmax(np.where(on, kept.value, -np.inf))) for on in on_nodule
+                if on.any()}  # fmt: skip
+        ignored += len(kept) - int(false.sum()) - len(best)
+    counts = np.zeros(len(truth.series), np.int64)
+    for n, some in nodules.items():
+        counts[n] = len(some)
+    sizes = [len(values) for _, values, _ in parts]
+    return Outcomes(
+        len(truth.series),
+        counts,
+        np.repeat(np.array([n for n, _, _ in parts], np.int64), sizes),
+        np.concatenate([values for _, values, _ in parts] or [np.zeros(0)]),
+        np.repeat(np.array([hit for _, _, hit in parts], bool), sizes),
+        dropped,
+        ignored,
+    )
+
+
+def froc(outcomes: Outcomes, *, rounds: int = 1000, seed: int = 0) -> FrocCurve:
+    """Compute the curve, and again for scans drawn with replacement.
+
+    At each threshold: hits over nodules, false positives over scans. Between
+    thresholds it runs straight, from (0, 0) on. It is drawn on 10,001 points; the
+    operating points are read from the curve itself, since where it jumps at one of
+    them the points to either side would blur the jump.
+
+    Args:
+        outcomes: Out of `match`.
+        rounds: How many draws.
+        seed: Of the draws.
+    """
+    order = np.argsort(-outcomes.probability, kind="stable")
+    scan, is_hit = outcomes.scan[order], outcomes.is_hit[order]
+    sorted_probability = outcomes.probability[order]
+    ends = np.flatnonzero(np.append(np.diff(sorted_probability) != 0, True))
+    ends = ends[: len(order)]
+
+    def curve(times: Floats) -> Floats:
+        nodules = float(times @ outcomes.nodules)
+        if not nodules:
+            return np.full(len(_READ_AT), np.nan)
+        each = times[scan]
+        hits = np.cumsum(np.where(is_hit, each, 0.0))[ends]
+        false = np.cumsum(np.where(is_hit, 0.0, each))[ends]
+        rates = np.append(0.0, false / outcomes.scans)
+        return np.asarray(np.interp(_READ_AT, rates, np.append(0.0, hits / nodules)))
+
+    whole = curve(np.ones(outcomes.scans))
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(rounds):
+        chosen = rng.integers(outcomes.scans, size=outcomes.scans)
+        times = np.bincount(chosen, minlength=outcomes.scans).astype(np.float64)
+        drawn.append(curve(times))
+    curves = np.array([c for c in drawn if not np.isnan(c[0])] or [whole])
+    low, high = np.percentile(curves, [2.5, 97.5], axis=0)
+    count = int(outcomes.nodules.sum())
+    rates = len(RATES)
+    at = np.vstack([whole, curves])[:, :rates]
+    figures = tuple(_figure(column, count) for column in at.T)
+    cpm = _figure(at.mean(axis=1), count)
+    return FrocCurve(whole[rates:], low[rates:], high[rates:], figures, cpm)
+
+
+def _figure(values: Floats, n: int) -> Figure:
+    """Make a figure from its value and those of the draws."""
+    if np.isnan(values[0]):
+        return Figure(None, None, None, n)
+    low, high = np.percentile(values[1:], [2.5, 97.5])
+    return Figure(float(values[0]), float(low), float(high), n)
+
+
+def _strongest(probability: Floats) -> npt.NDArray[np.bool_]:
+    """Keep 100 marks: those strictly above the 101st."""
+    if len(probability) <= MOST_MARKS:
+        return np.ones(len(probability), bool)
+    limit = np.partition(probability, -MOST_MARKS - 1)[-MOST_MARKS - 1]
+    return np.asarray(probability > limit)
+
+
+def _on(findings: Points, marks: Points) -> npt.NDArray[np.bool_]:
+    """Tell which marks lie on which findings: (findings, marks)."""
+    gaps = findings.center_mm[:, None] - marks.center_mm[None]
+    squared = (gaps**2).sum(axis=-1)
+    return np.asarray(squared < (findings.value[:, None] / 2) ** 2)
+
+
+def _by_scan(points: Points, number: dict[str, int]) -> dict[int, Points]:
+    """Split points by the number of their scan."""
+    numbers = np.array([number.get(uid, -1) for uid in points.series.tolist()], int)
+    order = np.argsort(numbers, kind="stable")
+    found, starts = np.unique(numbers[order], return_index=True)
+    groups = np.split(order, starts[1:]) if len(found) else []
+    return {
+        int(n): points.kept(group)
+        for n, group in zip(found, groups, strict=True)
+        if n >= 0
+    }

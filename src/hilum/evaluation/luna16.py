@@ -1,0 +1,175 @@
+"""The figures of a nodule detector by the LUNA16 protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hilum._optional import require
+from hilum.errors import InputError
+from hilum.evaluation.detections import Points, read_marks, read_truth
+from hilum.evaluation.froc import GRID, RATES, FrocCurve, froc, match
+from hilum.evaluation.mistakes import Mistake, find_mistakes
+from hilum.formats.atomic import replacing, writing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DetectionFigures:
+    """How good a detector is.
+
+    Attributes:
+        curve: With its interval.
+        scans: How many were judged.
+        nodules: To be found in them.
+        marks: That counted: hits and false positives.
+        hits: Nodules found at any threshold.
+        ignored: Marks that counted neither way.
+        dropped: Marks beyond the 100 of their scan.
+        has_excluded: Whether there was a list of excluded findings.
+        forced: The mistakes that were overridden.
+    """
+
+    curve: FrocCurve
+    scans: int
+    nodules: int
+    marks: int
+    hits: int
+    ignored: int
+    dropped: int
+    has_excluded: bool
+    forced: tuple[Mistake, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `hilum evaluate luna16` prints."""
+        cpm, at = self.curve.cpm, self.curve.at_rates
+        notices = [mistake.message for mistake in self.forced]
+        if not self.has_excluded:
+            notices.append(
+                "There is no annotations_excluded.csv: marks on findings that it would "
+                "list count as false positives, so the figures are not comparable "
+                "with published ones."
+            )
+        return {
+            "cpm": cpm.value,
+            "cpm_interval": None if cpm.value is None else [cpm.low, cpm.high],
+            "sensitivity": {f"{r:g}": f.value for r, f in zip(RATES, at, strict=True)},
+            "sensitivity_interval": {
+                f"{r:g}": None if f.value is None else [f.low, f.high]
+                for r, f in zip(RATES, at, strict=True)
+            },
+            "scans": self.scans,
+            "nodules": self.nodules,
+            "marks": self.marks,
+            "hits": self.hits,
+            "ignored_marks": self.ignored,
+            "dropped_marks": self.dropped,
+            "excluded_list": self.has_excluded,
+            "forced": [mistake.code for mistake in self.forced],
+            "notices": notices,
+        }
+
+
+def evaluate_luna16(
+    truth: Path,
+    predictions: Path,
+    *,
+    force: bool = False,
+    split: Path | None = None,
+    plot: Path | None = None,
+) -> DetectionFigures:
+    """Judge marks by the LUNA16 protocol.
+
+    Args:
+        truth: Folder with annotations.csv, seriesuids.csv and, unless it is absent,
+            annotations_excluded.csv.
+        predictions: CSV with `seriesuid,coordX,coordY,coordZ,probability`.
+        force: Score in spite of likely mistakes; the result names them. Marks in
+            unknown series are left out, and of marks at one place the surest stays.
+        split: CSV with `seriesuid,patient,set`, to check that no patient is in two
+            sets.
+        plot: Where to draw the FROC curve with its band, as PNG.
+
+    Raises:
+        InputError: A table cannot be read, or a mistake is likely: the message names
+            it.
+        MissingDependencyError: There is a plot to draw, and Matplotlib is missing.
+
+    Source:
+        Setio et al., Med Image Anal 2017;42:1.
+    """
+    if plot is not None:
+        require("matplotlib", extra="train", to="to draw the FROC curve")
+    known, marks = read_truth(truth), read_marks(predictions)
+    mistakes = tuple(find_mistakes(known, marks, split=split))
+    if mistakes and not force:
+        more = f" {len(mistakes) - 1} more: " if len(mistakes) > 1 else ""
+        others = " ".join(mistake.message for mistake in mistakes[1:])
+        raise InputError(
+            f"{mistakes[0].message}{more}{others} --force scores all the same."
+        )
+    outcomes = match(known, _surest(marks))
+    curve = froc(outcomes)
+    if plot is not None:
+        draw_froc(curve, plot, title=f"{outcomes.scans} scans")
+    return DetectionFigures(
+        curve=curve,
+        scans=outcomes.scans,
+        nodules=int(outcomes.nodules.sum()),
+        marks=len(outcomes.scan),
+        hits=int(outcomes.is_hit.sum()),
+        ignored=outcomes.ignored,
+        dropped=outcomes.dropped,
+        has_excluded=known.excluded is not None,
+        forced=mistakes,
+    )
+
+
+def draw_froc(curve: FrocCurve, path: Path, *, title: str = "") -> None:
+    """Draw a FROC curve with its 95 % band.
+
+    Args:
+        curve: Out of `froc`.
+        path: Where, a PNG.
+        title: Above it.
+
+    Raises:
+        InputError: The file cannot be written.
+        MissingDependencyError: Matplotlib is missing.
+    """
+    figure_module = require("matplotlib.figure", extra="train", to="to draw the curve")
+    figure = figure_module.Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.fill_between(GRID, curve.low, curve.high, alpha=0.25, label="95 % interval")
+    axes.plot(GRID, curve.sensitivity, label="sensitivity")
+    at = [np.nan if f.value is None else f.value for f in curve.at_rates]
+    axes.plot(RATES, at, "o", color="C0", markersize=4)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(RATES, ["1/8", "1/4", "1/2", "1", "2", "4", "8"])
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("false positives a scan")
+    axes.set_ylabel("sensitivity")
+    cpm = curve.cpm
+    found = "no nodules" if cpm.value is None else (
+        f"CPM {cpm.value:.3f} [{cpm.low:.3f}, {cpm.high:.3f}]"
+    )  # fmt: skip
+    axes.set_title(f"{title}, {found}" if title else found)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    with writing(path), replacing(path) as file:
+        figure.savefig(file, dpi=110, format="png")
+
+
+def _surest(marks: Points) -> Points:
+    """Of marks at the very same place keep the surest."""
+    order = np.argsort(-marks.value, kind="stable")
+    seen: set[tuple[str, ...]] = set()
+    kept = []
+    for n in order.tolist():
+        key = (str(marks.series[n]), *map(str, marks.center_mm[n].tolist()))
+        if key not in seen:
+            seen.add(key)
+            kept.append(n)
+    return marks.kept(np.array(sorted(kept), np.int64))
