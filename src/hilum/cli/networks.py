@@ -17,12 +17,14 @@ Commands = Any
 def add_train(commands: Commands) -> None:
     """Add `hilum train`."""
     command = commands.add_parser(
-        "train", help="train networks on nodules of one's own, a fold at a time"
+        "train", help="train networks on data of one's own, a fold at a time"
     )
-    command.add_argument("what", choices=("malignancy", "segmentation"))
+    command.add_argument("what", choices=("malignancy", "nodules", "segmentation"))
     command.add_argument(
-        "data", type=Path, help="folder with nodules.csv, image/ and nodule_mask/"
-    )
+        "data", type=Path,
+        help="folder with nodules.csv, image/ and nodule_mask/; for nodules one with "
+        "annotations.csv and ct/",
+    )  # fmt: skip
     command.add_argument(
         "out", type=Path, help="folder for the run; an interrupted one goes on"
     )
@@ -53,6 +55,14 @@ def _train(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
 
         outlines = fill(SegmentationSettings, tables.get(args.what, {}), table="train")
         return train_segmentation(args.data, args.out, settings=outlines)
+    if args.what == "nodules":
+        from hilum.training.detection import (  # noqa: PLC0415
+            DetectionSettings,
+            train_nodules,
+        )
+
+        marks = fill(DetectionSettings, tables.get(args.what, {}), table="train")
+        return train_nodules(args.data, args.out, settings=marks)
     from hilum.training.malignancy import (  # noqa: PLC0415
         MalignancySettings,
         train_malignancy,

@@ -125,6 +125,7 @@ class Pipeline:
         Raises:
             WeightsError: The weights are absent, damaged or of another task.
         """
+        self.nodules.check()
         self.measure.check()
         self.malignancy.check()
         facts = facts or Facts()
@@ -164,14 +165,17 @@ class Pipeline:
             provenance=self._provenance(
                 volume,
                 facts,
-                weights=self._digests() if nodules else {},
+                weights=self._digests(nodules),
                 seconds=clock.seconds,
             ),
         )
 
-    def _digests(self) -> dict[str, str]:
-        """Give the SHA-256 of each file of weights."""
-        return {**self.measure.digests(), **self.malignancy.digests()}
+    def _digests(self, nodules: tuple[Nodule, ...]) -> dict[str, str]:
+        """Give the SHA-256 of each file of the weights that were used."""
+        found = self.nodules.digests()
+        if nodules:
+            found |= {**self.measure.digests(), **self.malignancy.digests()}
+        return found
 
     def _provenance(
         self,

@@ -4,10 +4,11 @@
 model takes HU, with the window inside, and saves to `.keras` and to OpenVINO IR.
 
 The folder: `classifiers` (the article's networks, in 2D and 3D), `nodules` (the
-small 3D networks that look at one nodule).
+small 3D networks that look at one nodule), `detectors` (the one that finds them).
 """
 
 from hilum.nn.models.classifiers import elu_network, simple_cnn
+from hilum.nn.models.detectors import detection_net
 from hilum.nn.models.nodules import (
     NODULE_WINDOW_HU,
     RATING_CATEGORIES,
@@ -18,6 +19,7 @@ from hilum.nn.models.nodules import (
 __all__ = [
     "NODULE_WINDOW_HU",
     "RATING_CATEGORIES",
+    "detection_net",
     "elu_network",
     "malignancy_net",
     "segmentation_net",

@@ -1,7 +1,8 @@
-"""The nodule detector: bright dots of 3 to 45 mm in the lungs, best first.
+"""The nodule detector: bright dots in the lungs, and what a network makes of them.
 
-It has learned nothing: a few constants with a physical reason, so that it is a
-baseline that a trained network must beat, and a source of hard negatives for it.
+The dots are found without learning: a few constants with a physical reason, so that
+they are a baseline that a trained network must beat, and a source of hard negatives
+for it. With a network, its marks are ranked by both.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ import numpy as np
 
 from hilum.errors import InputError
 from hilum.findings import Candidate
-from hilum.space import Grid, Index
-from hilum.stages.nodules.dots import BoolArray, find_dots, strongest
+from hilum.runtime.predictor import load_predictor
+from hilum.runtime.weights import find_weights
+from hilum.stages.nodules.dots import Dots, find_dots, strongest
 from hilum.stages.nodules.extent import measure_diameters
-from hilum.volume import CTVolume, Mask
+from hilum.stages.nodules.network import MARGIN_MM, network_marks, odds_with_dots
+from hilum.stages.nodules.region import Region
+from hilum.volume import CTVolume, HUArray, Mask
 
 LUNG_HU = -850
 """What a nodule stands out from."""
@@ -24,18 +28,26 @@ LUNG_HU = -850
 SURROUNDINGS_MM = 20.0
 """How much around the lungs is filtered with them, so that the wall has no edge."""
 
+NETWORK_VOXEL_MM = 1.0
+"""What networks are trained on."""
+
+DOTS_BESIDE = 300
+"""How many dots are looked up beside the marks of a network."""
+
 FAINTEST_STRENGTH = 0.1
 """Weaker dots are not even candidates: a good lung has hundreds of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoduleDetector:
-    """Find places that may be nodules, by their shape alone.
+    """Find places that may be nodules, by their shape and by a trained network.
 
     The lungs are resampled to cubic voxels and clipped to soft tissue, so that
     calcium and contrast agent look no different. A Hessian filter then finds
     bright dots at every half octave of diameter (see `dots`). Of dots that lie
-    within each other the strongest is kept.
+    within each other the strongest is kept. With `weights`, a network marks nodules
+    in cubic voxels of 1 mm, and each mark is ranked by its odds and by those of the
+    strongest dot in it.
 
     Attributes:
         diameters_mm: The smallest and the largest nodule to look for.
@@ -48,6 +60,11 @@ class NoduleDetector:
         steepness: How fast the odds of being a nodule grow with strength:
             odds = (strength / even_strength) ** steepness.
         max_candidates: How many are given at most.
+        weights: A network that `hilum train nodules` made, `.keras` or `.xml`; "" for
+            the dots alone.
+        dot_share: How much dots count beside the network.
+        mirrored: Let the network look at mirror images as well: better, and four
+            times slower.
 
     Raises:
         InputError: A setting is out of its range.
@@ -60,6 +77,9 @@ class NoduleDetector:
     even_strength: float = 0.3
     steepness: float = 6.0
     max_candidates: int = 100
+    weights: str = ""
+    dot_share: float = 1.0
+    mirrored: bool = True
 
     def __post_init__(self) -> None:
         """Refuse settings that nothing could be found with."""
@@ -76,6 +96,7 @@ class NoduleDetector:
             "even_strength": (self.even_strength > 0.01, "> 0.01"),
             "steepness": (0 < self.steepness <= 100, "in (0, 100]"),
             "max_candidates": (self.max_candidates >= 1, "at least 1"),
+            "dot_share": (self.dot_share >= 0, "at least 0"),
         }
         for name, (fine, need) in checks.items():
             if not fine:
@@ -83,6 +104,23 @@ class NoduleDetector:
                     f"Detector setting `{name}` is {getattr(self, name)}; it must be "
                     f"{need}."
                 )
+
+    def check(self) -> None:
+        """Refuse weights that are absent or damaged, before any work.
+
+        Raises:
+            WeightsError: As when called.
+        """
+        if self.weights:
+            find_weights(self.weights)
+
+    def digests(self) -> dict[str, str]:
+        """Give the SHA-256 of each file of the weights, by its name.
+
+        Raises:
+            WeightsError: As when called.
+        """
+        return dict(load_predictor(self.weights).sha256) if self.weights else {}
 
     def __call__(self, volume: CTVolume, lungs: Mask) -> tuple[Candidate, ...]:
         """Find candidates in the lungs.
@@ -98,39 +136,70 @@ class NoduleDetector:
 
         Raises:
             InputError: The mask is not on the grid of the volume.
+            WeightsError: The network is absent, damaged or of another kind.
         """
-        if not volume.grid.same_as(lungs.grid):
-            raise InputError(
-                f"The lung mask has another grid (shape {lungs.grid.shape}) than the "
-                f"volume (shape {volume.grid.shape}). Segment the lungs on this volume."
-            )
-        box = _box_around(lungs, SURROUNDINGS_MM)
-        if box is None:
+        voxel_mm = NETWORK_VOXEL_MM if self.weights else self.voxel_mm
+        margin_mm = MARGIN_MM if self.weights else SURROUNDINGS_MM
+        region = Region.cut(volume, lungs, voxel_mm=voxel_mm, margin_mm=margin_mm)
+        if region is None:
             return ()
-        grid = lungs.grid.crop(*box).regrid((self.voxel_mm,) * 3)
-        hu = np.clip(volume.crop(*box).resample_to(grid).hu, *self.range_hu)
-        inside = _near(lungs, grid, self.margin_mm)
-        dots = find_dots(
-            hu.astype(np.float32),
-            inside,
-            diameters=(
-                self.diameters_mm[0] / self.voxel_mm,
-                self.diameters_mm[1] / self.voxel_mm,
-            ),
-            contrast=self.range_hu[1] - LUNG_HU,
-            least_strength=FAINTEST_STRENGTH,
-        )
-        dots = strongest(dots, inside, self.max_candidates)
+        return self._marked(region) if self.weights else self._dotted(region)
+
+    def _dotted(self, region: Region) -> tuple[Candidate, ...]:
+        """Find candidates by their shape alone."""
+        hu = np.clip(region.hu, *self.range_hu)
+        dots = self._dots(region, hu, self.max_candidates)
         diameters = measure_diameters(hu, dots.index, dots.diameter, around_hu=LUNG_HU)
         return tuple(
             Candidate((x, y, z), diameter * self.voxel_mm, self.score(strength))
             for (x, y, z), diameter, strength in zip(
-                grid.to_world(dots.index).tolist(),
+                region.grid.to_world(dots.index).tolist(),
                 diameters.tolist(),
                 dots.strength.tolist(),
                 strict=True,
             )
         )
+
+    def _marked(self, region: Region) -> tuple[Candidate, ...]:
+        """Find candidates by the network, and rank them by their shape as well."""
+        marks = network_marks(
+            region,
+            load_predictor(self.weights),
+            margin_mm=self.margin_mm,
+            mirrored=self.mirrored,
+        )
+        hu = np.clip(region.hu, *self.range_hu)
+        dots = self._dots(region, hu, DOTS_BESIDE)
+        odds = odds_with_dots(
+            marks,
+            dots.index,
+            dots.strength,
+            even_strength=self.even_strength,
+            share=self.dot_share,
+        )
+        order = np.argsort(-odds, kind="stable")[: self.max_candidates]
+        score = 1 / (1 + np.exp(-odds))
+        world = region.grid.to_world(marks.index[order]).tolist()
+        return tuple(
+            Candidate((x, y, z), float(marks.diameter[n]), float(score[n]))
+            for (x, y, z), n in zip(world, order.tolist(), strict=True)
+        )
+
+    def _dots(self, region: Region, hu: HUArray, most: int) -> Dots:
+        """Find the strongest dots in the lungs."""
+        voxel_mm = region.grid.spacing_mm[0]
+        inside = region.near(self.margin_mm)
+        dots = find_dots(
+            hu.astype(np.float32),
+            inside,
+            diameters=(
+                self.diameters_mm[0] / voxel_mm,
+                self.diameters_mm[1] / voxel_mm,
+            ),
+            contrast=self.range_hu[1] - LUNG_HU,
+            least_strength=FAINTEST_STRENGTH,
+        )
+        return strongest(dots, inside, most)
 
     def score(self, strength: float) -> float:
         """Map the strength of a dot to a score in [0, 1] that grows with it.
@@ -141,39 +210,3 @@ class NoduleDetector:
         """
         odds = math.pow(strength / self.even_strength, self.steepness)
         return odds / (1 + odds)
-
-
-def _box_around(lungs: Mask, margin_mm: float) -> tuple[Index, Index] | None:
-    """Find the first and the last voxel to filter; None without lungs."""
-    start, stop = [], []
-    for axis, spacing in enumerate(lungs.grid.spacing_mm):
-        others = tuple(a for a in range(3) if a != axis)
-        filled = np.flatnonzero(lungs.voxels.any(axis=others))
-        if not filled.size:
-            return None
-        margin = int(np.ceil(margin_mm / spacing))
-        start.append(max(int(filled[0]) - margin, 0))
-        stop.append(min(int(filled[-1]) + 1 + margin, lungs.grid.shape[axis]))
-    return (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
-
-
-def _near(lungs: Mask, grid: Grid, margin_mm: float) -> BoolArray:
-    """Mark the voxels of a finer grid that lie in the lungs or near them.
-
-    Distances are measured on every second voxel, which is precise enough.
-    """
-    import edt  # noqa: PLC0415  not needed to import the stage
-
-    picks = []
-    for axis in range(3):
-        steps = np.zeros(((grid.shape[axis] + 1) // 2, 3))
-        steps[:, axis] = 2 * np.arange(len(steps))
-        at = np.rint(lungs.grid.to_index(grid.to_world(steps))[:, axis]).astype(int)
-        picks.append(np.clip(at, 0, lungs.grid.shape[axis] - 1))
-    outside = np.ascontiguousarray(lungs.voxels[np.ix_(*picks)] == 0)
-    spacing = tuple(2 * s for s in grid.spacing_mm)
-    near = edt.edt(outside, anisotropy=spacing, parallel=2) <= margin_mm
-    for axis in range(3):
-        near = near.repeat(2, axis=axis)
-    z, y, x = grid.shape
-    return np.ascontiguousarray(near[:z, :y, :x])

@@ -1,0 +1,86 @@
+"""From what the network says of each cell to marks: one for each nodule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum.space import FloatArray, Index
+
+STRIDE = 4
+"""Voxels along each edge of a cell."""
+
+SIZE_MULTIPLE = 16
+"""Sizes that the network takes are multiples of this."""
+
+LEAST_APART = 4.0
+"""Marks whose middles are nearer than this many voxels are one."""
+
+_LONGEST = 80.0
+
+Float32Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Marks:
+    """Places that the network takes for nodules, the surest first.
+
+    Attributes:
+        index: (n, 3) middles (slice, row, column) in voxels.
+        diameter: (n,) in voxels.
+        chance: (n,) in [0, 1]; ranks, not calibrated.
+    """
+
+    index: FloatArray
+    diameter: FloatArray
+    chance: FloatArray
+
+    def kept(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Marks:
+        """Keep some of them."""
+        return Marks(self.index[which], self.diameter[which], self.chance[which])
+
+
+def padded(hu: npt.NDArray[np.int16]) -> Float32Array:
+    """Bring a region to sizes that the network takes; its last voxels go on.
+
+    Returns:
+        (1, slice, row, column, 1) float32.
+    """
+    more = [(0, -n % SIZE_MULTIPLE) for n in hu.shape]
+    return np.pad(hu, more, mode="edge").astype(np.float32)[None, ..., None]
+
+
+def marks_of(output: Float32Array, shape: Index, *, least: float) -> Marks:
+    """Find the cells that stand out, and say where in them nodules are.
+
+    A cell stands out that is surer than its 26 neighbours. Of marks within the
+    radius of a surer one, or `LEAST_APART`, only that one stays.
+
+    Args:
+        output: (slice, row, column, 5) as `hilum.nn.models.detection_net` gives it.
+        shape: Of the region in voxels; marks beyond it fall away.
+        least: Chances below it are no marks.
+    """
+    from scipy import ndimage  # noqa: PLC0415  slow to import
+
+    chance = output[..., 0]
+    top = ndimage.maximum_filter(chance, 3, mode="constant")
+    cells = np.argwhere((chance == top) & (chance >= least))
+    said = output[tuple(cells.T)].astype(np.float64)
+    index = cells * STRIDE + (STRIDE - 1) / 2 + STRIDE * np.clip(said[:, 1:4], -1, 1)
+    inside = ((index >= -0.5) & (index < np.array(shape) - 0.5)).all(axis=1)
+    order = np.flatnonzero(inside)[np.argsort(-said[inside, 0], kind="stable")]
+    diameter = np.exp(np.clip(said[:, 4], 0, np.log(_LONGEST)))
+    return _apart(Marks(index[order], diameter[order], said[order, 0]))
+
+
+def _apart(marks: Marks) -> Marks:
+    """Drop marks that lie in surer ones."""
+    kept: list[int] = []
+    for n in range(len(marks.index)):
+        gaps = np.linalg.norm(marks.index[kept] - marks.index[n], axis=1)
+        if (gaps > np.maximum(marks.diameter[kept] / 2, LEAST_APART)).all():
+            kept.append(n)
+    return marks.kept(np.array(kept, dtype=np.int64))

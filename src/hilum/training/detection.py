@@ -1,0 +1,251 @@
+"""Train the network that finds nodules, on scans with boxes.
+
+Each scan is prepared once and kept in the folder of the run. For each fold of
+patients a network is trained on the others: first on what the scans and the classical
+detector offer, then also on what it wrongly marked itself in the scans it learns
+from. The last network learns from all patients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import keras
+import numpy as np
+
+from hilum.datasets import read_nodules
+from hilum.datasets.lidc import Reading, read_lidc
+from hilum.datasets.scans import ScanCase, read_scans
+from hilum.errors import InputError
+from hilum.findings import Annotation
+from hilum.formats.atomic import replacing
+from hilum.nn.losses import marks_loss
+from hilum.nn.models.detectors import detection_net
+from hilum.settings import to_table
+from hilum.sources import read_ct
+from hilum.stages.lungs import LungSegmenter
+from hilum.stages.nodules.marks import marks_of, padded
+from hilum.training.detection_figures import deal_patients, judge_detectors
+from hilum.training.detection_views import CropVariety, DetectionViews
+from hilum.training.fit import FitSettings, Views, fit
+from hilum.training.implants import Implant, Implants, cut_implant
+from hilum.training.scenes import Scene, make_scene
+
+LEAST_MINED = 0.1
+LARGEST_MINED_MM = 20.0
+_MOST_MINED = 60
+_SMALL_MM = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionSettings:
+    """How to train the detector.
+
+    Attributes:
+        fit: Epochs, learning rate, seed.
+        mining: Epochs of the second training, on what the first wrongly marked; 0 for
+            none.
+        crops: How many an epoch has.
+        batch: Crops a batch.
+        variety: How far crops go from what was scanned.
+        filters: Of the levels of the network.
+        folds: How many; 0 trains the last network alone.
+    """
+
+    fit: FitSettings = field(default_factory=lambda: FitSettings(epochs=36))
+    mining: int = 12
+    crops: int = 640
+    batch: int = 8
+    variety: CropVariety = field(default_factory=CropVariety)
+    filters: tuple[int, ...] = (16, 32, 48, 64)
+    folds: int = 0
+
+
+def train_nodules(
+    data: Path,
+    out: Path,
+    *,
+    settings: DetectionSettings | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> dict[str, Any]:
+    """Train the detector, and judge it on patients it never saw.
+
+    Goes on where it was interrupted.
+
+    Args:
+        data: See `hilum.datasets.scans`; nodules to insert from `nodules/` in it, laid
+            out as `hilum.datasets.nodules` says, if there are any.
+        out: Gets nodules.keras, trained on all patients, scenes/, and a folder of
+            each run; with folds also fold-0.keras and so on, truth/ and
+            predictions.csv with the marks in the scans of patients left out, and
+            metrics.json and froc.png with the figures.
+        settings: How to train.
+        callbacks: More of Keras's callbacks, for each run.
+
+    Returns:
+        The figures as in metrics.json; without folds how many scans and nodules
+        there were.
+
+    Raises:
+        InputError: The data cannot be read, there are too few patients, or `out`
+            holds a run with other settings.
+    """
+    settings = settings or DetectionSettings()
+    cases = read_scans(data)
+    patients = deal_patients(cases, settings.folds, settings.fit.seed)
+    scenes = load_scenes(data, out / "scenes")
+    implants = load_implants(data)
+    networks: list[tuple[frozenset[str], Path]] = []
+    for fold in [*range(settings.folds), None]:
+        name = "all" if fold is None else f"fold-{fold}"
+        left_out = frozenset(p for p, f in patients.items() if f == fold)
+        model = train_detection(
+            [s for s in scenes if s.patient not in left_out],
+            [i for i in implants if i.patient not in left_out],
+            folder=out / name,
+            settings=settings,
+            callbacks=callbacks,
+        )
+        path = out / ("nodules.keras" if fold is None else f"{name}.keras")
+        model.save(path)
+        if fold is not None:
+            networks.append((left_out, path))
+    counts = {"scans": len(scenes), "nodules": sum(len(s.nodules) for s in scenes)}
+    if not networks:
+        return counts
+    return judge_detectors(cases, networks, out) | {"settings": to_table(settings)}
+
+
+def load_scenes(data: Path, out: Path) -> tuple[Scene, ...]:
+    """Prepare the scans of a folder, or load what was prepared before.
+
+    Args:
+        data: See `hilum.datasets.scans`; with reader files of LIDC, non-nodules
+            count as traps, and nodules below 3 mm neither way.
+        out: Gets a file for each scan.
+
+    Raises:
+        InputError: The data cannot be read.
+    """
+    readings: dict[str, Reading] = {}
+    for name in ("lidc-xml.zip", "labels/lidc-xml.zip"):
+        if not readings and (data / name).is_file():
+            readings = read_lidc(data / name)
+    found = []
+    for case in read_scans(data):
+        path = out / f"{case.series_uid}.npz"
+        if not path.exists():
+            scene = _scene_of(case, readings.get(case.series_uid))
+            if scene is not None:
+                out.mkdir(parents=True, exist_ok=True)
+                with replacing(path) as file:
+                    arrays: dict[str, Any] = scene.to_arrays()
+                    np.savez_compressed(file, allow_pickle=False, **arrays)
+        if path.exists():
+            found.append(_read_scene(path))
+    if not found:
+        raise InputError("None of the scans shows lungs. Are they chest CT?")
+    return tuple(found)
+
+
+def train_detection(
+    scenes: Sequence[Scene],
+    implants: Sequence[Implant],
+    *,
+    folder: Path,
+    settings: DetectionSettings | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> keras.Model:
+    """Train one network; goes on where it was interrupted.
+
+    Args:
+        scenes: Scans to learn from.
+        implants: Nodules to insert, of patients to learn from.
+        folder: Of the run; made if absent.
+        settings: How to train.
+        callbacks: More of Keras's callbacks.
+
+    Raises:
+        InputError: There is nothing to learn from, or the folder holds another run.
+    """
+    settings = settings or DetectionSettings()
+    keras.utils.set_random_seed(settings.fit.seed)
+    model = detection_net(filters=settings.filters)
+    nodules = Implants(implants) if implants else None
+
+    def run(name: str, seen: Sequence[Scene], chosen: FitSettings) -> None:
+        views = DetectionViews(seen, nodules, variety=settings.variety)
+        batches = Views(views, settings.crops, batch=settings.batch, seed=chosen.seed)
+        fit(
+            model,
+            batches,
+            loss=marks_loss,
+            folder=folder / name,
+            settings=chosen,
+            callbacks=callbacks,
+        )
+
+    run("first", scenes, settings.fit)
+    if settings.mining:
+        mined = [_with_mined(model, scene) for scene in scenes]
+        again = replace(
+            settings.fit,
+            epochs=settings.mining,
+            learning_rate=settings.fit.learning_rate / 2,
+            seed=settings.fit.seed + 1,
+        )
+        run("second", mined, again)
+    return model
+
+
+def load_implants(data: Path) -> tuple[Implant, ...]:
+    """Cut out the nodules of `data`/nodules; none where there is no such folder."""
+    folder = data / "nodules"
+    if not (folder / "nodules.csv").exists():
+        return ()
+    return tuple(cut_implant(case) for case in read_nodules(folder))
+
+
+def _with_mined(model: keras.Model, scene: Scene) -> Scene:
+    """Add to the traps what a network wrongly marks; not what may be a mass."""
+    output = np.asarray(model.predict_on_batch(padded(scene.hu)))[0]
+    z, y, x = scene.hu.shape
+    marks = marks_of(output, (z, y, x), least=LEAST_MINED)
+    marks = marks.kept(marks.diameter <= LARGEST_MINED_MM)
+    known = np.concatenate([scene.nodules, scene.unsure])
+    traps = [
+        index
+        for index in marks.index
+        if (np.linalg.norm(known[:, :3] - index, axis=1) > known[:, 3] / 2 + 4).all()
+    ]
+    added = np.array(traps[:_MOST_MINED], np.float32).reshape(-1, 3)
+    return replace(scene, traps=np.concatenate([scene.traps, added, added]))
+
+
+def _scene_of(case: ScanCase, reading: Reading | None) -> Scene | None:
+    """Prepare one scan."""
+    is_dicom = case.source.is_dir()
+    volume = read_ct(case.source, series_uid=case.series_uid if is_dicom else None)
+    lungs = LungSegmenter()(volume)
+    annotations = list(case.annotations)
+    traps: tuple[Any, ...] = ()
+    if reading is not None:
+        small = reading.points(volume.grid, "small nodule")
+        annotations += [Annotation(case.series_uid, p, _SMALL_MM, 1) for p in small]
+        traps = reading.points(volume.grid, "non-nodule")
+    return make_scene(volume, lungs, annotations, patient=case.patient, traps=traps)
+
+
+def _read_scene(path: Path) -> Scene:
+    """Load what was prepared."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Scene.from_arrays({name: arrays[name] for name in arrays.files})
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise InputError(
+            f"Cannot read the prepared scan `{path.name}`: {error}. Delete the file."
+        ) from error

@@ -1,0 +1,105 @@
+"""How well detectors do in the scans of patients that they never saw."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hilum.datasets.scans import CERTAIN_READERS, ScanCase
+from hilum.errors import InputError
+from hilum.evaluation.luna16 import evaluate_luna16
+from hilum.formats.atomic import replacing, writing
+from hilum.sources import read_ct
+from hilum.stages.lungs import LungSegmenter
+from hilum.stages.nodules import NoduleDetector
+
+_POINT = ("seriesuid", "coordX", "coordY", "coordZ")
+
+
+def deal_patients(
+    cases: Sequence[ScanCase], folds: int, seed: int = 0
+) -> dict[str, int]:
+    """Deal the patients into folds: those with most nodules first, in turns.
+
+    Args:
+        cases: The scans.
+        folds: How many; 0 for none.
+        seed: Of the order among patients with equally many.
+
+    Returns:
+        The fold of each patient; nothing without folds.
+
+    Raises:
+        InputError: There are fewer patients than folds, or only 1 fold.
+    """
+    nodules: dict[str, int] = {}
+    for case in cases:
+        nodules[case.patient] = nodules.get(case.patient, 0) + len(case.annotations)
+    if folds and not 2 <= folds <= len(nodules):
+        raise InputError(
+            f"Cannot deal {len(nodules)} patients into {folds} folds; expected at "
+            "least 2 folds and a patient for each, or 0 for no folds."
+        )
+    order = np.random.default_rng(seed).permutation(sorted(nodules)).tolist()
+    order.sort(key=lambda patient: -nodules[patient])
+    return {patient: n % folds for n, patient in enumerate(order)} if folds else {}
+
+
+def judge_detectors(
+    cases: Sequence[ScanCase],
+    networks: Iterable[tuple[frozenset[str], Path]],
+    out: Path,
+) -> dict[str, Any]:
+    """Detect in the scans of the patients left out, as `assess` would, and judge.
+
+    Args:
+        cases: The scans.
+        networks: The patients that each never saw, and where it is.
+        out: Gets truth/, predictions.csv, metrics.json and froc.png.
+
+    Returns:
+        The figures by the LUNA16 protocol.
+
+    Raises:
+        InputError: A scan cannot be read.
+    """
+    marks: list[tuple[object, ...]] = []
+    judged: list[ScanCase] = []
+    for patients, path in networks:
+        detect = NoduleDetector(weights=str(path))
+        for case in (c for c in cases if c.patient in patients):
+            uid = case.series_uid if case.source.is_dir() else None
+            volume = read_ct(case.source, series_uid=uid)
+            found = detect(volume, LungSegmenter()(volume))
+            marks += [(case.series_uid, *c.center_mm, c.score) for c in found]
+            judged.append(case)
+    truth = out / "truth"
+    with writing(truth):
+        truth.mkdir(parents=True, exist_ok=True)
+    rows = [(a.readers, (a.series_uid, *a.center_mm, a.diameter_mm))
+            for c in judged for a in c.annotations]  # fmt: skip
+    sure = [row for readers, row in rows if readers >= CERTAIN_READERS]
+    unsure = [row for readers, row in rows if readers < CERTAIN_READERS]
+    _write(truth / "annotations.csv", (*_POINT, "diameter_mm"), sure)
+    _write(truth / "annotations_excluded.csv", (*_POINT, "diameter_mm"), unsure)
+    _write(truth / "seriesuids.csv", ("seriesuid",), [(c.series_uid,) for c in judged])
+    _write(out / "predictions.csv", (*_POINT, "probability"), marks)
+    figures: dict[str, Any] = {"scans": len(judged), "nodules": len(sure), "cpm": None}
+    if marks:
+        figures = evaluate_luna16(
+            truth, out / "predictions.csv", force=True, plot=out / "froc.png"
+        ).to_json()
+    with replacing(out / "metrics.json") as file:
+        file.write((json.dumps(figures, indent=2) + "\n").encode())
+    return figures
+
+
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])

@@ -1,0 +1,147 @@
+"""From cells to marks, and the detector with a network."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hilum.errors import InputError, WeightsError
+from hilum.space import Grid
+from hilum.stages.nodules import NoduleDetector
+from hilum.stages.nodules.marks import Marks, marks_of, padded
+from hilum.stages.nodules.network import network_marks, odds_with_dots
+from hilum.stages.nodules.region import Region
+from hilum.volume import CTVolume, Mask
+
+
+def output(shape, *cells):
+    """An answer; cells are (cell, chance, place, log of the diameter)."""
+    out = np.zeros((*shape, 5), np.float32)
+    for cell, chance, place, size in cells:
+        out[cell] = (chance, *place, size)
+    return out
+
+
+def test_a_mark_by_hand():
+    # cell (1, 2, 3) covers voxels 4-7, 8-11, 12-15: its centre is (5.5, 9.5, 13.5)
+    out = output((4, 4, 4), ((1, 2, 3), 0.8, (0.5, -0.25, 0), np.log(6)))
+    marks = marks_of(out, (16, 16, 16), least=0.1)
+    np.testing.assert_allclose(marks.index, [[7.5, 8.5, 13.5]])
+    np.testing.assert_allclose(marks.diameter, [6], rtol=1e-6)
+    np.testing.assert_allclose(marks.chance, [0.8])
+
+
+def test_a_neighbour_that_is_less_sure_is_no_mark():
+    out = output(
+        (4, 4, 4), ((1, 1, 1), 0.8, (0, 0, 0), 1), ((1, 1, 2), 0.7, (0, 0, 0), 1)
+    )
+    assert len(marks_of(out, (16, 16, 16), least=0.1).index) == 1
+
+
+def test_a_mark_inside_a_surer_one_falls_away():
+    cells = [((2, 2, 0), 0.8, (0, 0, 0), np.log(30)), ((2, 2, 3), 0.7, (0, 0, 0), 1)]
+    assert len(marks_of(output((5, 5, 5), *cells), (20, 20, 20), least=0.1).index) == 1
+    cells[0] = ((2, 2, 0), 0.8, (0, 0, 0), np.log(10))
+    assert len(marks_of(output((5, 5, 5), *cells), (20, 20, 20), least=0.1).index) == 2
+
+
+def test_what_is_unlikely_or_in_the_padding_is_no_mark():
+    cells = [((0, 0, 0), 0.09, (0, 0, 0), 1), ((3, 3, 3), 0.9, (0, 0, 0), 1)]
+    assert not len(marks_of(output((4, 4, 4), *cells), (12, 12, 12), least=0.1).index)
+
+
+@given(st.lists(st.integers(1, 40), min_size=3, max_size=3))
+def test_padding_goes_on_to_sizes_that_the_network_takes(shape):
+    hu = np.random.default_rng(0).integers(-1000, 100, shape).astype(np.int16)
+    out = padded(hu)[0, ..., 0]
+    assert all(n % 16 == 0 for n in out.shape)
+    np.testing.assert_array_equal(out[tuple(map(slice, shape))], hu)
+    assert out[-1, -1, -1] == hu[-1, -1, -1]
+
+
+def region(edge=32):
+    grid = Grid.axial((edge,) * 3, spacing_mm=(1.0, 1.0, 1.0))
+    rng = np.random.default_rng(0)
+    hu = rng.integers(-900, -800, (edge,) * 3).astype(np.int16)
+    hu[20, 12, 25] = 500
+    return Region(hu, grid, Mask(np.ones((edge,) * 3, np.uint8), grid))
+
+
+def brightest(hu):
+    """A network that marks the brightest voxel where it is."""
+    z, y, x = np.unravel_index(np.argmax(hu[0, ..., 0]), hu.shape[1:4])
+    out = np.zeros((1, *(n // 4 for n in hu.shape[1:4]), 5), np.float32)
+    cell = np.array([z, y, x]) // 4
+    place = (np.array([z, y, x]) - (4 * cell + 1.5)) / 4
+    out[0][tuple(cell)] = (0.9, *place, np.log(5))
+    return out
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_mirror_images_agree_on_the_place(mirrored):
+    marks = network_marks(region(), brightest, margin_mm=4, mirrored=mirrored)
+    np.testing.assert_allclose(marks.index, [[20, 12, 25]], atol=1e-5)
+    np.testing.assert_allclose(marks.diameter, [5], rtol=1e-5)
+
+
+def test_a_mark_far_outside_the_lungs_falls_away():
+    found = region()
+    lungs = np.zeros((32, 32, 32), np.uint8)
+    lungs[:8, :8, :8] = 1
+    far = Region(found.hu, found.grid, Mask(lungs, found.grid))
+    assert not len(network_marks(far, brightest, margin_mm=4, mirrored=False).index)
+    assert len(network_marks(far, brightest, margin_mm=30, mirrored=False).index)
+
+
+def test_odds_with_dots_by_hand():
+    marks = Marks(
+        np.array([[0.0, 0, 0], [50, 0, 0]]), np.array([6.0, 6]), np.array([0.5, 0.5])
+    )
+    dots = np.array([[0.0, 3, 0], [20, 0, 0]])
+    odds = odds_with_dots(
+        marks, dots, np.array([0.6, 0.9]), even_strength=0.3, share=1.0
+    )
+    # log(0.5 / 0.5) + log(0.6 / 0.3); and where there is no dot log(0.03 / 0.3)
+    np.testing.assert_allclose(odds, [np.log(2), np.log(0.1)])
+
+
+def test_without_dots_the_network_decides():
+    marks = Marks(np.zeros((1, 3)), np.array([6.0]), np.array([0.8]))
+    odds = odds_with_dots(
+        marks, np.zeros((0, 3)), np.zeros(0), even_strength=0.3, share=0.0
+    )
+    np.testing.assert_allclose(odds, [np.log(4)])
+
+
+def test_absent_weights_are_refused_before_any_work(tmp_path):
+    detect = NoduleDetector(weights=str(tmp_path / "absent.keras"))
+    with pytest.raises(WeightsError, match=r"absent\.keras"):
+        detect.check()
+    assert NoduleDetector().digests() == {}
+
+
+def test_a_share_below_0_is_refused():
+    with pytest.raises(InputError, match="dot_share"):
+        NoduleDetector(dot_share=-1)
+
+
+def test_the_network_of_a_run_finds_what_it_marks(tmp_path):
+    pytest.importorskip("keras", reason="Keras is not installed")
+    from hilum.nn.models import detection_net  # noqa: PLC0415  needs Keras
+
+    model = detection_net(filters=(4, 4, 4, 4))
+    model.save(tmp_path / "m.keras")
+    detect = NoduleDetector(
+        weights=str(tmp_path / "m.keras"), max_candidates=5, mirrored=False
+    )
+    grid = Grid.axial((20, 40, 40), spacing_mm=(2.0, 1.0, 1.0))
+    rng = np.random.default_rng(0)
+    hu = rng.integers(-900, -800, (20, 40, 40)).astype(np.int16)
+    volume = CTVolume(hu, grid, "made")
+    found = detect(volume, Mask(np.ones(hu.shape, np.uint8), grid))
+    scores = [candidate.score for candidate in found]
+    assert 0 < len(found) <= 5
+    assert scores == sorted(scores, reverse=True)
+    assert all(grid.contains(c.center_mm) for c in found)
+    assert set(detect.digests()) == {"m.keras"}
+    assert detect(volume, Mask(np.zeros(hu.shape, np.uint8), grid)) == ()
