@@ -13,6 +13,7 @@ import pytest
 import hilum
 from hilum import cli
 from hilum.clinical.facts import Facts
+from hilum.evaluation import calibrate
 from hilum.pipeline import assess, detect, segment
 from hilum.report.documents import write_documents
 
@@ -236,6 +237,7 @@ FUNCTIONS = {
     "convert": (hilum.convert,),
     "segment": (segment,),
     "detect": (detect,),
+    "calibrate": (calibrate,),
     "phantom": (hilum.write_phantom, hilum.PhantomSettings),
 }
 ALIASES = {"age": "age_years"}
@@ -248,9 +250,9 @@ NETWORKS = {
 
 def test_every_command_has_its_public_function():
     commands = cli._parser()._subparsers._group_actions[0].choices
-    assert set(commands) == {*FUNCTIONS, *NETWORKS}
+    assert set(commands) == {*FUNCTIONS, *NETWORKS, "risk"}
     for name, command in commands.items():
-        if name in NETWORKS:
+        if name not in FUNCTIONS:
             continue
         known = set()
         for function in FUNCTIONS[name]:
@@ -281,12 +283,126 @@ def test_the_commands_over_networks_have_their_functions():
         )
 
 
+def test_each_clinical_model_has_its_function():
+    from hilum.clinical.fleischner import FoundNodule, fleischner  # noqa: PLC0415
+    from hilum.clinical.growth import judge_growth, volumes_of  # noqa: PLC0415
+    from hilum.clinical.lungrads import ScreeningFinding, judge_exam  # noqa: PLC0415
+    from hilum.clinical.risk import (  # noqa: PLC0415
+        PlcoFactors,
+        estimate_brock,
+        estimate_herder,
+        estimate_mayo,
+        estimate_plco,
+    )
+
+    models = {
+        "brock": (Facts, estimate_brock),
+        "mayo": (Facts, estimate_mayo),
+        "herder": (estimate_herder,),
+        "plco": (PlcoFactors, estimate_plco),
+        "lungrads": (ScreeningFinding, judge_exam),
+        "fleischner": (Facts, FoundNodule, fleischner),
+        "vdt": (volumes_of, judge_growth),
+    }
+    commands = cli._parser()._subparsers._group_actions[0].choices
+    kinds = commands["risk"]._subparsers._group_actions[0].choices
+    assert set(kinds) == set(models)
+    plurals = {"diameter_mm": "diameters_mm", "volume_mm3": "volumes_mm3"}
+    for name, functions in models.items():
+        known = {p for f in functions for p in inspect.signature(f).parameters}
+        told = {a.dest for a in kinds[name]._actions} - {"help", "quiet", "debug"}
+        if name == "vdt":
+            told = {plurals.get(d, d) for d in told}
+        assert told <= known, name
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "expected"),
+    [
+        (
+            "brock --age 65 --sex female --emphysema --diameter-mm 15 --kind solid "
+            "--upper-lobe --count 2 --spiculation",
+            "probability",
+            0.4768,
+        ),
+        ("brock --age 55 --sex male --diameter-mm 5", "probability", 0.00289),
+        ("mayo --age 50 --smoker never --diameter-mm 8", "probability", 0.02078),
+        (
+            "mayo --age 65 --smoker --diameter-mm 12 --spiculation --upper-lobe",
+            "probability",
+            0.46488,
+        ),
+        ("herder --mayo-probability 0.187 --uptake intense", "probability", 0.6731),
+        ("vdt --diameter-mm 6 8 --days 90", "doubling_time_days", 72.28),
+        ("vdt --volume-mm3 100 200 --days 90", "doubling_time_days", 90),
+    ],
+)
+def test_clinical_models_by_command(capsys, words, key, expected):
+    code, out, _ = run(capsys, "risk", *words.split())
+    assert code == 0
+    assert out[key] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "expected"),
+    [
+        ("lungrads --kind solid --diameter-mm 8 --status baseline", "category", "4A"),
+        ("lungrads --kind non-solid --diameter-mm 30", "category", "3"),
+        ("lungrads --kind part-solid --diameter-mm 8 --solid-mm 8", "category", "4B"),
+        (
+            "lungrads --kind solid --diameter-mm 7 --status stable --prior-category 3 "
+            "--months 6",
+            "category",
+            "2",
+        ),
+        ("lungrads --kind solid --diameter-mm 7 --spiculation", "category", "4X"),
+        (
+            "fleischner --kind solid --diameter-mm 5 --risk low",
+            "recommendation",
+            "no routine follow-up",
+        ),
+        ("vdt --diameter-mm 8 6 --days 90", "doubling_time_days", None),
+    ],
+)
+def test_guidelines_by_command(capsys, words, key, expected):
+    code, out, _ = run(capsys, "risk", *words.split())
+    assert code == 0
+    assert out[key] == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("brock --diameter-mm 45", "up to 30 mm"),
+        ("fleischner --kind solid --diameter-mm 7 --age 20", "from 35 years"),
+        ("lungrads --kind solid", "mean diameter"),
+        ("vdt --days 90", "two diameters or two volumes"),
+    ],
+)
+def test_what_a_guideline_is_not_meant_for_is_refused(capsys, words, said):
+    code, out, err = run(capsys, "risk", *words.split())
+    assert (code, out) == (3, None)
+    assert said in err
+
+
 def test_each_evaluation_has_its_function():
-    from hilum.evaluation import evaluate_luna16, evaluate_networks  # noqa: PLC0415
+    from hilum.evaluation import (  # noqa: PLC0415
+        evaluate_dsb2017,
+        evaluate_luna16,
+        evaluate_networks,
+        evaluate_patients,
+        evaluate_segmentation,
+    )
 
     commands = cli._parser()._subparsers._group_actions[0].choices
     kinds = commands["evaluate"]._subparsers._group_actions[0].choices
-    functions = {"nodules": evaluate_networks, "luna16": evaluate_luna16}
+    functions = {
+        "nodules": evaluate_networks,
+        "luna16": evaluate_luna16,
+        "dsb2017": evaluate_dsb2017,
+        "patient": evaluate_patients,
+        "segmentation": evaluate_segmentation,
+    }
     assert set(kinds) == set(functions)
     for name, function in functions.items():
         told = {a.dest for a in kinds[name]._actions} - {"help", "quiet", "debug"}

@@ -12,7 +12,12 @@ from hilum.clinical.facts import Facts
 from hilum.errors import InputError, WeightsError
 from hilum.findings import Attributes, Candidate, Notice, Probability
 from hilum.pipeline import Pipeline, Selection, judge_scope, read_and_assess
-from hilum.pipeline.scope import brock_line
+from hilum.pipeline.guidelines import (
+    brock_line,
+    fleischner_line,
+    lung_rads_line,
+    mayo_line,
+)
 from hilum.space import Grid
 from hilum.stages.malignancy import BrockModel
 from hilum.stages.patient import RiskModel
@@ -199,6 +204,43 @@ def test_brock_is_not_quoted_for_what_it_was_not_built_on(assessment):
     line = brock_line(solid, Facts(age_years=60))
     assert line["inputs"]["count"] == 1
     assert line["missing"] == ["sex", "family_history", "emphysema", "lobe"]
+
+
+def test_guidelines_have_their_rules_and_what_is_missing(assessment):
+    first = assessment.nodules[0]
+    line = assessment.guidelines.lung_rads
+    assert line["rule"].endswith(f"-> {line['category']}")
+    assert line["missing"] == ["prior CT: judged as at baseline"]
+    assert len(line["findings"]) == len(assessment.nodules)
+    assert assessment.guidelines.fleischner["rule"]
+    said = assessment.guidelines.mayo
+    assert "not_applicable" in said or said["probability"]["low"] > 0
+    assert lung_rads_line(())["category"] == "1"
+    assert fleischner_line((), Facts()) is None
+    assert mayo_line((), Facts()) is None
+    calcified = (dataclasses.replace(first, type="calcified"),)
+    assert lung_rads_line(calcified)["category"] == "1"
+    assert lung_rads_line(calcified)["possible"].startswith("1 to")
+    assert "not_applicable" in fleischner_line(calcified, Facts())
+
+
+def test_the_error_of_measurement_shows_in_the_category(assessment):
+    near = dataclasses.replace(assessment.nodules[0], type="solid", diameter_mm=7.5)
+    assert lung_rads_line((near,))["category"] == "3"
+    assert lung_rads_line((near,))["possible"] == "3 to 4A"
+    look = dataclasses.replace(near.attributes, spiculation=4.2)
+    spiculated = dataclasses.replace(near, attributes=look)
+    assert "4X" in lung_rads_line((spiculated,))["look"]
+
+
+def test_a_guideline_that_is_not_meant_for_the_patient_says_so(assessment):
+    solid = (dataclasses.replace(assessment.nodules[0], type="solid", diameter_mm=9.0),)
+    young = fleischner_line(solid, Facts(age_years=20))
+    assert "from 35 years" in young["not_applicable"]
+    ill = mayo_line(solid, Facts(known_cancer=True))
+    assert "cancer now" in ill["not_applicable"]
+    mass = (dataclasses.replace(solid[0], diameter_mm=45.0),)
+    assert "holds for 4 to 30 mm" in mayo_line(mass, Facts())["not_applicable"]
 
 
 def test_a_volume_has_no_series_to_pick(phantom):

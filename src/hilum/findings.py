@@ -270,10 +270,10 @@ class Guidelines(Record):
     """What the guidelines say of the most suspicious nodule; None: not computed.
 
     Attributes:
-        lung_rads: Lung-RADS v2022 category with its rule.
-        fleischner: Fleischner 2017 recommendation with its rule.
+        lung_rads: Lung-RADS v2022 category with its rule, as at baseline.
+        fleischner: Fleischner 2017 recommendation with its rule, or why not.
         brock: Brock (PanCan) probability with its inputs.
-        mayo: Mayo probability with its inputs.
+        mayo: Mayo probability with its inputs, or why not.
     """
 
     lung_rads: dict[str, Any] | None = None

@@ -136,3 +136,14 @@ def test_weights_that_do_not_rate_are_refused(weights, said):
 def test_the_digests_are_those_of_the_index():
     index = json.loads((weights_folder() / "index.json").read_text())
     assert MalignancyModel().digests() == index["malignancy"]["sha256"]
+
+
+def test_who_is_unlike_those_of_the_study_is_told():
+    def said(**facts):
+        notices = brock_notices((nodule(8),), Facts(**facts))
+        return [n.message for n in notices if n.code == "population"]
+
+    assert (
+        "40 years old and this patient never" in said(age_years=40, smoker="never")[0]
+    )
+    assert said(age_years=60, smoker="former") == []

@@ -19,7 +19,8 @@ from typing import Any
 
 from hilum._talk import Talk
 from hilum._version import __version__
-from hilum.cli.networks import add_evaluate, add_export, add_train
+from hilum.cli.clinical import add_risk
+from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
 from hilum.errors import HilumError
 
 Commands = Any
@@ -99,10 +100,11 @@ def _parser() -> argparse.ArgumentParser:
         _add_phantom,
         add_train,
         add_export,
+        add_calibrate,
     ):
         add(commands)
-    evaluators = add_evaluate(commands)
-    for command in [*commands.choices.values(), *evaluators]:  # also after the name
+    inner = [*add_risk(commands), *add_evaluate(commands)]
+    for command in [*commands.choices.values(), *inner]:  # also after the name
         command.add_argument(
             "--debug", action="store_true", default=argparse.SUPPRESS, help=HIDDEN
         )
@@ -153,6 +155,13 @@ def _add_assess(commands: Commands) -> None:
     command.add_argument(
         "--emphysema", action=argparse.BooleanOptionalAction, help="emphysema on CT"
     )
+    command.add_argument("--smoker", choices=("never", "former", "current"))
+    for name, text in (
+        ("--extrathoracic-cancer", "a cancer outside the chest, over 5 years ago"),
+        ("--known-cancer", "a cancer now or within 5 years"),
+        ("--immunosuppressed", "by illness or drugs"),
+    ):
+        command.add_argument(name, action=argparse.BooleanOptionalAction, help=text)
     command.add_argument(
         "--settings", type=Path, metavar="TOML", help="settings of the stages"
     )
@@ -180,6 +189,10 @@ def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
         sex=args.sex,
         family_history=args.family_history,
         emphysema=args.emphysema,
+        smoker=args.smoker,
+        extrathoracic_cancer=args.extrathoracic_cancer,
+        known_cancer=args.known_cancer,
+        immunosuppressed=args.immunosuppressed,
     )
     volume, result = read_and_assess(
         args.source,

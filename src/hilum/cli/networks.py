@@ -103,6 +103,7 @@ def add_evaluate(commands: Commands) -> list[argparse.ArgumentParser]:
     what = command.add_subparsers(dest="what", required=True, metavar="WHAT")
     _add_evaluate_nodules(what)
     _add_evaluate_luna16(what)
+    _add_evaluate_patients(what)
     return list(what.choices.values())
 
 
@@ -142,6 +143,67 @@ def _add_evaluate_luna16(what: Commands) -> None:
         "--force", action="store_true", help="score in spite of likely mistakes"
     )
     command.set_defaults(run=_evaluate_luna16)
+
+
+def _add_evaluate_patients(what: Commands) -> None:
+    command = what.add_parser("dsb2017", help="probabilities of patients: log loss")
+    command.add_argument("labels", type=Path, help="CSV: id,cancer (0 or 1)")
+    command.add_argument("predictions", type=Path, help="CSV: id,cancer (probability)")
+    command.set_defaults(run=_evaluate_dsb2017)
+    command = what.add_parser("patient", help="probabilities by year, by follow-up")
+    command.add_argument("truth", type=Path, help="CSV: id,years,event (0 or 1)")
+    command.add_argument(
+        "predictions", type=Path, help="CSV: id,year_1,...,year_6, or id,cancer"
+    )
+    command.add_argument(
+        "--against", type=Path, metavar="CSV", help="other predictions, to compare"
+    )
+    command.set_defaults(run=_evaluate_patients)
+    command = what.add_parser("segmentation", help="masks, by overlap and distance")
+    command.add_argument("truth", type=Path, help="a mask, or a folder of masks")
+    command.add_argument("predictions", type=Path, help="the same, of the same names")
+    command.set_defaults(run=_evaluate_segmentation)
+
+
+def add_calibrate(commands: Commands) -> None:
+    """Add `hilum calibrate`."""
+    command = commands.add_parser(
+        "calibrate", help="fit probabilities of patients to a cohort of one's own"
+    )
+    command.add_argument("truth", type=Path, help="CSV: id,cancer (0 or 1)")
+    command.add_argument("predictions", type=Path, help="CSV: id,cancer (probability)")
+    command.add_argument("out", type=Path, help="folder for the curve and its figures")
+    command.set_defaults(run=_calibrate)
+
+
+def _calibrate(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
+    from hilum.evaluation.recalibration import calibrate  # noqa: PLC0415
+
+    talk("calibrate")
+    return calibrate(args.truth, args.predictions, args.out).to_json()
+
+
+def _evaluate_dsb2017(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
+    from hilum.evaluation.dsb2017 import evaluate_dsb2017  # noqa: PLC0415
+
+    talk("evaluate")
+    return evaluate_dsb2017(args.labels, args.predictions).to_json()
+
+
+def _evaluate_patients(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
+    from hilum.evaluation.outcomes import evaluate_patients  # noqa: PLC0415
+
+    talk("evaluate")
+    return evaluate_patients(
+        args.truth, args.predictions, against=args.against
+    ).to_json()
+
+
+def _evaluate_segmentation(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
+    from hilum.evaluation.masks import evaluate_segmentation  # noqa: PLC0415
+
+    talk("evaluate")
+    return evaluate_segmentation(args.truth, args.predictions).to_json()
 
 
 def _evaluate_nodules(args: argparse.Namespace, talk: Any) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 from hilum.errors import InputError
 from hilum.findings import Record
 
 Sex = Literal["female", "male"]
+Smoker = Literal["never", "former", "current"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,10 @@ class Facts(Record):
         sex: "female" or "male", as the models were built on.
         family_history: Lung cancer in a first-degree relative.
         emphysema: Emphysema on CT, by a reader.
+        smoker: "never", "former" or "current".
+        extrathoracic_cancer: A cancer outside the chest, more than 5 years ago.
+        known_cancer: A cancer now, or within the last 5 years.
+        immunosuppressed: By illness or drugs.
 
     Raises:
         InputError: An age or sex that the models cannot take.
@@ -30,6 +36,10 @@ class Facts(Record):
     sex: Sex | None = None
     family_history: bool | None = None
     emphysema: bool | None = None
+    smoker: Smoker | None = None
+    extrathoracic_cancer: bool | None = None
+    known_cancer: bool | None = None
+    immunosuppressed: bool | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no adult patient can be."""
@@ -42,8 +52,20 @@ class Facts(Record):
             )
         if self.sex not in (None, "female", "male"):
             raise InputError(f"Sex must be female or male; got {self.sex!r}.")
+        if self.smoker not in (None, "never", "former", "current"):
+            raise InputError(
+                f"Smoker must be never, former or current; got {self.smoker!r}."
+            )
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """Names of the facts that are not known."""
-        return tuple(f.name for f in fields(self) if getattr(self, f.name) is None)
+    def ever_smoker(self) -> bool | None:
+        """Whether the patient smokes or smoked; None when not known."""
+        return None if self.smoker is None else self.smoker != "never"
+
+    def missing_of(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Give those of some facts that are not known.
+
+        Args:
+            names: Of attributes.
+        """
+        return tuple(name for name in names if getattr(self, name) is None)

@@ -12,9 +12,10 @@ The folder: `files` picks the format by the name, `nifti`, `metaimage` and
 
 from hilum.formats.files import (
     is_volume_file,
+    read_mask,
     read_volume,
     write_mask,
     write_volume,
 )
 
-__all__ = ["is_volume_file", "read_volume", "write_mask", "write_volume"]
+__all__ = ["is_volume_file", "read_mask", "read_volume", "write_mask", "write_volume"]

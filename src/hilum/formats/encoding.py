@@ -65,8 +65,14 @@ class Encoding:
     intercept: float = 0.0
 
 
-def read_hu(encoding: Encoding) -> tuple[HUArray, tuple[Notice, ...]]:
+def read_hu(
+    encoding: Encoding, *, check: bool = True
+) -> tuple[HUArray, tuple[Notice, ...]]:
     """Read voxels as Hounsfield units.
+
+    Args:
+        encoding: How the file holds them.
+        check: Refuse values that are no HU of a chest; labels are none.
 
     Returns:
         (slice, row, column) int16, rounded and clipped by `to_int16`, and a notice
@@ -95,7 +101,8 @@ def read_hu(encoding: Encoding) -> tuple[HUArray, tuple[Notice, ...]]:
                 wanted[...] = to_int16(values)
     name = name_of(encoding.path)
     notices = _doubt_unusable(unusable, hu.size, name)
-    check_hounsfield(hu, name)
+    if check:
+        check_hounsfield(hu, name)
     return hu, notices
 
 

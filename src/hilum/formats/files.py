@@ -72,6 +72,42 @@ def read_volume(path: str | Path) -> CTVolume:
         ) from error
 
 
+def read_mask(path: str | Path) -> Mask:
+    """Read labels, such as a mask of a nodule or of the lungs.
+
+    Args:
+        path: A .nii, .nii.gz, .mha or .mhd, of any extent.
+
+    Returns:
+        Canonical, uint8.
+
+    Raises:
+        InputError: The file is absent, damaged, of another kind, or holds values that
+            are no labels from 0 to 255.
+    """
+    path = Path(path)
+    extension = _known_extension(path)
+    if extension == ".npz":
+        raise InputError(
+            f"`{name_of(path)}` holds a CT. Give a mask as .nii, .nii.gz, .mha or .mhd."
+        )
+    read = read_nifti if extension in (".nii", ".nii.gz") else read_metaimage
+    try:
+        volume = read(path, name=_stem(path, extension), labels=True)
+    except OSError as error:
+        raise InputError(
+            f"Cannot read `{name_of(path)}`: {error.strerror or type(error).__name__}. "
+            "Check that the file exists and may be read."
+        ) from error
+    low, high = int(volume.hu.min()), int(volume.hu.max())
+    if low < 0 or high > 255:
+        raise InputError(
+            f"`{name_of(path)}` has values from {low} to {high}; labels lie in 0 to "
+            "255. Is it the CT?"
+        )
+    return Mask(volume.hu.astype(np.uint8), volume.grid)
+
+
 def write_volume(volume: CTVolume, path: str | Path) -> None:
     """Write a CT so that `read_volume` gives the same HU at the same places.
 

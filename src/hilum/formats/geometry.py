@@ -39,3 +39,20 @@ def chest_grid(
             "DICOM with `hilum convert`, or resample it to a regular grid first."
         )
     return grid
+
+
+def label_grid(shape: Index, affine: FloatArray, *, file: str) -> Grid:
+    """Make the grid of labels, of any extent.
+
+    Args:
+        shape: (slice, row, column).
+        affine: Index (slice, row, column) to LPS mm.
+        file: Name of the file, for errors.
+
+    Raises:
+        InputError: The affine is not finite or not invertible.
+    """
+    try:
+        return Grid(shape, affine)
+    except InputError as error:
+        raise InputError(f"`{file}`: {error}") from error

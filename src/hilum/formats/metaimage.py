@@ -19,7 +19,7 @@ from hilum.errors import InputError
 from hilum.findings import Notice
 from hilum.formats.atomic import replacing
 from hilum.formats.encoding import Encoding, Stored, read_hu
-from hilum.formats.geometry import chest_grid
+from hilum.formats.geometry import chest_grid, label_grid
 from hilum.space import FloatArray
 from hilum.volume import CTVolume
 
@@ -42,12 +42,13 @@ MATRIX = ("TransformMatrix", "Rotation", "Orientation")
 BIG_ENDIAN = ("ElementByteOrderMSB", "BinaryDataByteOrderMSB")
 
 
-def read_metaimage(path: Path, *, name: str) -> CTVolume:
+def read_metaimage(path: Path, *, name: str, labels: bool = False) -> CTVolume:
     """Read a CT from a .mha, or from a .mhd and the file that it names.
 
     Args:
         path: The .mha or .mhd.
         name: Series name where the header holds no UID of ours.
+        labels: The voxels are labels of any extent, not the HU of a chest.
 
     Raises:
         InputError: See `hilum.formats.read_volume`.
@@ -58,11 +59,12 @@ def read_metaimage(path: Path, *, name: str) -> CTVolume:
     header.refuse_what_is_not_one_ct()
     columns, rows, slices = header.sizes()
     affine, notices = header.affine()
-    grid = chest_grid((slices, rows, columns), affine, file=name_of(path))
+    place = label_grid if labels else chest_grid
+    grid = place((slices, rows, columns), affine, file=name_of(path))
     encoding = _encoding(header, path, end, grid.shape)
     found = SERIES_UID.search(keys.get("Comment", ""))
     uid = found[1] if found else name
-    hu, more = read_hu(encoding)
+    hu, more = read_hu(encoding, check=not labels)
     return CTVolume.from_array(hu, grid, uid, notices=(*notices, *more))
 
 

@@ -19,7 +19,7 @@ from hilum.errors import InputError
 from hilum.findings import Notice
 from hilum.formats.atomic import replacing
 from hilum.formats.encoding import Encoding, Stored, read_hu, read_start
-from hilum.formats.geometry import chest_grid
+from hilum.formats.geometry import chest_grid, label_grid
 from hilum.space import FloatArray, Index
 from hilum.volume import CTVolume
 
@@ -41,7 +41,7 @@ MM_A_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 SERIES_UID = re.compile(rb"series_uid=([!-~]+)")
 
 
-def read_nifti(path: Path, *, name: str) -> CTVolume:
+def read_nifti(path: Path, *, name: str, labels: bool = False) -> CTVolume:
     """Read a CT from a .nii or .nii.gz.
 
     The sform places it; where there is none, the qform does. A file with
@@ -50,6 +50,7 @@ def read_nifti(path: Path, *, name: str) -> CTVolume:
     Args:
         path: File; gzip or not is told from its first bytes.
         name: Series name where the header holds no UID of ours.
+        labels: The voxels are labels of any extent, not the HU of a chest.
 
     Raises:
         InputError: See `hilum.formats.read_volume`.
@@ -59,7 +60,8 @@ def read_nifti(path: Path, *, name: str) -> CTVolume:
     header = _header(start, name_of(path))
     shape = _shape(header, name_of(path))
     affine, notices = _affine(header, shape, name_of(path))
-    grid = chest_grid(shape, affine, file=name_of(path))
+    place = label_grid if labels else chest_grid
+    grid = place(shape, affine, file=name_of(path))
     slope, intercept = _scaling(header, name_of(path))
     offset = _offset(header, name_of(path))
     encoding = Encoding(
@@ -74,7 +76,7 @@ def read_nifti(path: Path, *, name: str) -> CTVolume:
     )
     found = SERIES_UID.search(bytes(header["descrip"]))
     uid = found[1].decode("ascii") if found else name
-    hu, more = read_hu(encoding)
+    hu, more = read_hu(encoding, check=not labels)
     return CTVolume.from_array(hu, grid, uid, notices=(*notices, *more))
 
 

@@ -20,7 +20,8 @@ from hilum.findings import (
     Probability,
     Provenance,
 )
-from hilum.pipeline.scope import brock_line, judge_scope, patient_notices
+from hilum.pipeline.guidelines import advise
+from hilum.pipeline.scope import judge_scope, patient_notices
 from hilum.settings import fill, read_settings, to_table
 from hilum.sources import read_ct
 from hilum.stages.lungs import LungSegmenter, lung_notices
@@ -128,6 +129,7 @@ class Pipeline:
         self.nodules.check()
         self.measure.check()
         self.malignancy.check()
+        self.patient.check()
         facts = facts or Facts()
         clock = _Clock(progress)
         with clock("lungs"):
@@ -154,13 +156,15 @@ class Pipeline:
                 for notice in brock_notices(nodules, facts)
                 if given or notice.code == MASS_NOTICE
             )
-            doubts += patient_notices(scope, force=force)
+            doubts += patient_notices(
+                scope, force=force, calibrated=self.patient.calibration is not None
+            )
         return Assessment(
             series_uid=volume.series_uid,
             scope=scope,
             cancer_probability=risk,
             nodules=nodules if given else _without_malignancy(nodules),
-            guidelines=Guidelines(brock=brock_line(clinical, facts) if given else None),
+            guidelines=advise(nodules, clinical, facts) if given else Guidelines(),
             notices=volume.notices + doubts,
             provenance=self._provenance(
                 volume,

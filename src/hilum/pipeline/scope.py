@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from hilum.clinical.facts import Facts
-from hilum.findings import Nodule, Notice, Scope
+from hilum.findings import Notice, Scope
 from hilum.volume import CTVolume
 
 THICKEST_SLICES_MM = 5.0
@@ -32,26 +29,28 @@ def judge_scope(volume: CTVolume, doubts: tuple[Notice, ...]) -> Scope:
     return Scope(in_scope=not reasons, reasons=tuple(reasons))
 
 
-def patient_notices(scope: Scope, *, force: bool) -> tuple[Notice, ...]:
+def patient_notices(
+    scope: Scope, *, force: bool, calibrated: bool = False
+) -> tuple[Notice, ...]:
     """Say how far the patient's probability can be trusted, or why there is none.
 
     Args:
         scope: Whether the figures hold.
         force: The probability was asked for all the same.
+        calibrated: A calibration of the user's was applied.
     """
     if not scope.in_scope and not force:
         text = "The series is out of scope, so no probability is given."
         return (Notice("probability-suppressed", text, "patient"),)
-    doubts = [
-        Notice(
-            "probability-not-calibrated",
-            "The patient's probability combines the nodules' Brock probabilities by a "
-            "leaky noisy-or and has not been calibrated on patients. Its interval "
-            "covers what is not known of the patient; it does not cover errors of "
-            "detection, of measurement or of the model.",
-            "patient",
+    doubts = []
+    if calibrated:
+        text = (
+            "The patient's probability was brought to the cohort of the calibration "
+            "that the settings name; it holds for patients like those."
         )
-    ]
+        doubts.append(Notice("probability-recalibrated", text, "patient"))
+    else:
+        doubts.append(_not_calibrated())
     if not scope.in_scope:
         doubts.append(
             Notice(
@@ -64,28 +63,12 @@ def patient_notices(scope: Scope, *, force: bool) -> tuple[Notice, ...]:
     return tuple(doubts)
 
 
-def brock_line(nodules: tuple[Nodule, ...], facts: Facts) -> dict[str, Any] | None:
-    """Say what the Brock model gives for the most suspicious nodule, and from what.
-
-    Args:
-        nodules: The most suspicious first, with malignancies by `BrockModel`.
-        facts: What is known of the patient.
-
-    Returns:
-        None without nodules, and where the first is calcified: such nodules were
-        outside the study.
-    """
-    if not nodules or nodules[0].type == "calcified":
-        return None
-    first = nodules[0]
-    return {
-        "model": "Brock (PanCan) 2a, McWilliams et al., NEJM 2013;369:910",
-        "nodule": 1,
-        "probability": first.malignancy.to_json(),
-        "inputs": {
-            "type": first.type,
-            "diameter_mm": round(first.diameter_mm, 1),
-            "count": len(nodules),
-        },
-        "missing": [*facts.missing, "lobe"],
-    }
+def _not_calibrated() -> Notice:
+    return Notice(
+        "probability-not-calibrated",
+        "The patient's probability combines the nodules' Brock probabilities by a "
+        "leaky noisy-or and has not been calibrated on patients. Its interval covers "
+        "what is not known of the patient; it does not cover errors of detection, of "
+        "measurement or of the model.",
+        "patient",
+    )

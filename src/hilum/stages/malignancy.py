@@ -11,7 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hilum.clinical.facts import Facts
-from hilum.clinical.risk import BROCK_LARGEST_MM, brock_range
+from hilum.clinical.risk import (
+    BROCK_AGES_YEARS,
+    BROCK_FACTS,
+    BROCK_LARGEST_MM,
+    brock_range,
+)
 from hilum.errors import InputError
 from hilum.findings import Nodule, Notice, Probability
 from hilum.runtime.predictor import load_predictor
@@ -154,7 +159,7 @@ def brock_notices(nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Notice, ..
     """
     if not nodules:
         return ()
-    unknown = [FACT_WORDS.get(name, name) for name in facts.missing]
+    unknown = [FACT_WORDS.get(name, name) for name in facts.missing_of(BROCK_FACTS)]
     notices = [
         Notice(
             "probability-by-brock",
@@ -171,6 +176,16 @@ def brock_notices(nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Notice, ..
             "patient",
         ),
     ]
+    unlike = _unlike_pancan(facts)
+    if unlike:
+        notices.append(
+            Notice(
+                "population",
+                f"The Brock model was built on screening of people of 50 to 75 years "
+                f"who smoked; {unlike}. For others its probability need not hold.",
+                "patient",
+            )
+        )
     large = [n.diameter_mm for n in nodules if n.diameter_mm > BROCK_LARGEST_MM]
     if large:
         sizes = ", ".join(f"{d:.0f}" for d in large)
@@ -184,3 +199,14 @@ def brock_notices(nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Notice, ..
             )
         )
     return tuple(notices)
+
+
+def _unlike_pancan(facts: Facts) -> str:
+    """Say in what a patient is unlike those whom the model was built on."""
+    unlike = []
+    youngest, oldest = BROCK_AGES_YEARS
+    if facts.age_years is not None and not youngest <= facts.age_years <= oldest:
+        unlike.append(f"this patient is {facts.age_years:g} years old")
+    if facts.smoker == "never":
+        unlike.append("this patient never smoked")
+    return " and ".join(unlike)

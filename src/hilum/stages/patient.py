@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -58,10 +60,13 @@ class RiskModel:
     Attributes:
         leak: Probability of a cancer that no detected nodule explains.
         top: How many of the most suspicious nodules count.
+        calibration: A calibration.json of `hilum calibrate`, by which the probability
+            and the ends of its interval are brought to a cohort; None: as they are.
     """
 
     leak: float = 0.01
     top: int = 5
+    calibration: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse settings that combine nothing, or are no probability."""
@@ -94,4 +99,34 @@ class RiskModel:
             )
             for end in ("low", "value", "high")
         )
+        if self.calibration is not None:
+            low, value, high = _on_curve(self.calibration, (low, value, high))
         return Probability(low=low, value=value, high=high)
+
+    def check(self) -> None:
+        """Refuse a calibration that cannot be read, before any work.
+
+        Raises:
+            InputError: It is no file of `hilum calibrate`.
+        """
+        if self.calibration is not None:
+            _on_curve(self.calibration, (0.0, 0.5, 1.0))
+
+
+def _on_curve(
+    path: Path, values: tuple[float, float, float]
+) -> tuple[float, float, float]:
+    """Bring probabilities onto the curve of a file, which must rise."""
+    try:
+        x, y = np.array(json.loads(path.read_text())["points"], np.float64).T
+        fine = (np.diff(x) >= 0).all() and (np.diff(y) >= -1e-12).all()
+        fine = fine and x[0] <= 0 and x[-1] >= 1 and y[0] >= 0 and y[-1] <= 1
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        fine = False
+    if not fine:
+        raise InputError(
+            f"`{path.name}` is no calibration: it needs `points` from 0 to 1 that "
+            "rise. Make one with `hilum calibrate`."
+        )
+    low, value, high = np.interp(values, x, y).tolist()
+    return low, value, high

@@ -1,7 +1,4 @@
-"""Probability that a nodule is cancer, from what a radiologist can write down.
-
-Every coefficient is the published one, and published examples are the tests.
-"""
+"""The Brock (PanCan) model: is a nodule found in screening cancer?"""
 
 from __future__ import annotations
 
@@ -11,14 +8,35 @@ from itertools import product
 from typing import TypedDict
 
 from hilum.clinical.facts import Facts
+from hilum.clinical.risk.estimate import (
+    RiskEstimate,
+    Term,
+    age_doubts,
+    options,
+    probability_of,
+    say_sum,
+    sigmoid,
+)
 from hilum.errors import InputError
 from hilum.findings import NoduleType, Probability, Record
 
 BROCK_AGES_YEARS = (50.0, 75.0)
 """Ages at entry to the PanCan study: the range when the age is not known."""
 
+BROCK_FACTS = ("age_years", "sex", "family_history", "emphysema")
+"""What of the facts the model asks for."""
+
 BROCK_LARGEST_MM = 30.0
 """A mass, above which the model has not been shown to hold."""
+
+SIZE_AT_4_MM = 1.58113883
+"""(4 mm / 10 mm)^-0.5, which the paper centres the size at."""
+
+_PAPER = "McWilliams et al., NEJM 2013;369:910"
+_POPULATION = (
+    "nodules found by screening in people of 50 to 75 years who smoked (PanCan), none "
+    "above 30 mm"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,22 +83,22 @@ class _Model:
     count: float
     spiculated: float = 0.0
 
-    def logit(self, f: BrockFactors) -> float:
-        """Sum up the logit of the probability, in the order of the paper's table."""
-        x: float = (
-            self.intercept
-            + self.age * (f.age_years - 62)
-            + self.female * f.female
-            + self.family_history * f.family_history
-            + self.emphysema * f.emphysema
-            + self.size * ((f.diameter_mm / 10) ** -0.5 - 1.58113883)
-            + self.part_solid * (f.type == "part-solid")
-            + self.ground_glass * (f.type == "ground-glass")
-            + self.upper_lobe * f.upper_lobe
-            + self.count * (f.count - 4)
-            + self.spiculated * bool(f.spiculated)
+    def terms(self, f: BrockFactors) -> tuple[Term, ...]:
+        """List what adds up to the logit, in the order of the paper's table."""
+        size = (f.diameter_mm / 10) ** -0.5 - SIZE_AT_4_MM
+        return (
+            Term("intercept", self.intercept),
+            Term(f"age {f.age_years:g}", self.age * (f.age_years - 62)),
+            Term("female", self.female * f.female),
+            Term("family history", self.family_history * f.family_history),
+            Term("emphysema", self.emphysema * f.emphysema),
+            Term(f"{f.diameter_mm:g} mm", self.size * size),
+            Term("part-solid", self.part_solid * (f.type == "part-solid")),
+            Term("ground glass", self.ground_glass * (f.type == "ground-glass")),
+            Term("upper lobe", self.upper_lobe * f.upper_lobe),
+            Term(f"count {f.count}", self.count * (f.count - 4)),
+            Term("spiculation", self.spiculated * bool(f.spiculated)),
         )
-        return x
 
 
 _MODEL_2A = _Model(
@@ -137,9 +155,69 @@ def brock(factors: BrockFactors) -> float:
         ...     upper_lobe=False, count=1)), 5)
         0.01906
     """
-    _check(factors)
-    model = _MODEL_2A if factors.spiculated is None else _MODEL_2B
-    return _sigmoid(model.logit(factors))
+    return probability_of(_terms(factors))
+
+
+def estimate_brock(
+    facts: Facts,
+    *,
+    diameter_mm: float,
+    type: NoduleType,
+    count: int,
+    upper_lobe: bool | None = None,
+    spiculation: bool | None = None,
+) -> RiskEstimate:
+    """Say what model 2b gives, from what sum, and over all that was not told.
+
+    Args:
+        facts: The patient. Age and sex have no default: without them there is a
+            range and no probability.
+        diameter_mm: Nodule size, above 0 to 30 mm.
+        type: Solid, part-solid or ground-glass.
+        count: Nodules on the scan, this one included.
+        upper_lobe: The nodule lies in an upper lobe; None: not told.
+        spiculation: The nodule is spiculated; None: not told.
+
+    Raises:
+        InputError: As `brock`, and for a mass above 30 mm.
+    """
+    if diameter_mm > BROCK_LARGEST_MM:
+        raise InputError(
+            f"The Brock model holds for nodules up to {BROCK_LARGEST_MM:g} mm; got "
+            f"{diameter_mm:g} mm. A mass is more suspicious than the model can say."
+        )
+    possible = [
+        BrockFactors(
+            **patient,
+            diameter_mm=diameter_mm,
+            type=type,
+            upper_lobe=upper,
+            count=count,
+            spiculated=spiculated,
+        )
+        for patient in _patients(facts)
+        for upper in options(upper_lobe)
+        for spiculated in options(spiculation)
+    ]
+    # `options` puts no before yes, so the first is the one of all that was not told
+    first, risks = possible[0], [brock(f) for f in possible]
+    told = facts.age_years is not None and facts.sex is not None
+    missing = [*facts.missing_of(BROCK_FACTS)]
+    missing += [
+        name
+        for name, fact in (("upper_lobe", upper_lobe), ("spiculation", spiculation))
+        if fact is None
+    ]
+    return RiskEstimate(
+        model=f"Brock (PanCan) 2b, {_PAPER}",
+        probability=risks[0] if told else None,
+        low=min(risks),
+        high=max(risks),
+        rule=say_sum(_terms(first)) if told else "age or sex is not known: a range",
+        population=_POPULATION,
+        missing=tuple(missing),
+        doubts=age_doubts(facts.age_years, BROCK_AGES_YEARS, "PanCan"),
+    )
 
 
 def brock_range(
@@ -174,11 +252,18 @@ def brock_range(
             )
         )
         for patient in _patients(facts)
-        for u in _options(upper_lobe)
+        for u in options(upper_lobe)
     ]
     low, high = min(risks), max(risks)
     middle = (_logit(low) + _logit(high)) / 2
-    return Probability(low=low, value=min(max(_sigmoid(middle), low), high), high=high)
+    return Probability(low=low, value=min(max(sigmoid(middle), low), high), high=high)
+
+
+def _terms(factors: BrockFactors) -> tuple[Term, ...]:
+    """Check the factors, and list the terms of the model that they ask for."""
+    _check(factors)
+    model = _MODEL_2A if factors.spiculated is None else _MODEL_2B
+    return model.terms(factors)
 
 
 def _check(factors: BrockFactors) -> None:
@@ -211,21 +296,12 @@ class _Patient(TypedDict):
 def _patients(facts: Facts) -> list[_Patient]:
     """List every patient whom the facts may mean."""
     ages = BROCK_AGES_YEARS if facts.age_years is None else (facts.age_years,)
-    sexes = (True, False) if facts.sex is None else (facts.sex == "female",)
-    histories, emphysemas = _options(facts.family_history), _options(facts.emphysema)
+    sexes = (False, True) if facts.sex is None else (facts.sex == "female",)
+    histories, emphysemas = options(facts.family_history), options(facts.emphysema)
     return [
         _Patient(age_years=a, female=s, family_history=h, emphysema=e)
         for a, s, h, e in product(ages, sexes, histories, emphysemas)
     ]
-
-
-def _sigmoid(x: float) -> float:
-    """Give 1 / (1 + exp(-x)), never below 1e-304, where exp would overflow."""
-    return 1 / (1 + math.exp(min(-x, 700)))
-
-
-def _options(fact: bool | None) -> tuple[bool, ...]:
-    return (True, False) if fact is None else (fact,)
 
 
 def _logit(p: float) -> float:

@@ -1,0 +1,211 @@
+"""Fleischner 2017: what follows a nodule that was found by chance.
+
+Diameters are means of long and short axis, rounded to whole millimetres; 6 to 8 mm
+includes both ends. Volumes: below 100, 100 to 250, above 250 mm³.
+
+Source:
+    MacMahon et al., Radiology 2017;284:228.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from hilum.clinical.facts import Facts
+from hilum.clinical.rounding import check_size, round_half_up
+from hilum.errors import InputError
+from hilum.findings import Record
+
+FleischnerKind = Literal["solid", "part-solid", "ground-glass"]
+RiskGroup = Literal["low", "high"]
+
+YOUNGEST_YEARS = 35.0
+POPULATION = (
+    "adults from 35 years with nodules found by chance: no screening, no known "
+    "cancer, not immunosuppressed"
+)
+_NONE = "no routine follow-up"
+_OPTIONAL = "optional CT at 12 months"
+_LARGE = "consider CT at 3 months, PET/CT, or tissue sampling"
+_SOLID: dict[tuple[bool, RiskGroup], tuple[str, str, str]] = {
+    (False, "low"): (
+        _NONE,
+        "CT at 6 to 12 months, then consider CT at 18 to 24 months",
+        _LARGE,
+    ),
+    (False, "high"): (
+        _OPTIONAL,
+        "CT at 6 to 12 months, then CT at 18 to 24 months",
+        _LARGE,
+    ),
+    (True, "low"): (
+        _NONE,
+        "CT at 3 to 6 months, then consider CT at 18 to 24 months",
+        "CT at 3 to 6 months, then consider CT at 18 to 24 months",
+    ),
+    (True, "high"): (
+        _OPTIONAL,
+        "CT at 3 to 6 months, then CT at 18 to 24 months",
+        "CT at 3 to 6 months, then CT at 18 to 24 months",
+    ),
+}
+_GLASS = (_NONE, "CT at 6 to 12 months to confirm, then CT every 2 years until 5 years")
+_PART = (
+    _NONE,
+    "CT at 3 to 6 months; if unchanged and the solid part below 6 mm, yearly CT for 5 "
+    "years; a persistent solid part of 6 mm or more is highly suspicious",
+)
+_MANY = (
+    "CT at 3 to 6 months; if stable consider CT at 2 and 4 years",
+    "CT at 3 to 6 months, then by the most suspicious nodule",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleischner(Record):
+    """What Fleischner 2017 advises.
+
+    Attributes:
+        recommendation: In its words; None when it hangs on a fact that is missing.
+        rule: The rule that fired, with the numbers.
+        possible: What it would be over all that is missing.
+        population: For whom it is meant.
+        missing: Names of the facts that were not told.
+    """
+
+    recommendation: str | None
+    rule: str
+    possible: tuple[str, ...]
+    population: str = POPULATION
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundNodule(Record):
+    """The nodule that is judged: the most suspicious when there are several.
+
+    Attributes:
+        kind: Solid, part-solid or ground-glass.
+        diameter_mm: Mean of long and short axis.
+        volume_mm3: In place of the diameter.
+        solid_mm: Diameter of the solid part of a part-solid nodule; None: not known.
+        multiple: There is more than one.
+
+    Raises:
+        InputError: There is no size, or the kind is unknown.
+    """
+
+    kind: FleischnerKind
+    diameter_mm: float | None = None
+    volume_mm3: float | None = None
+    solid_mm: float | None = None
+    multiple: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be judged."""
+        if self.kind not in get_args(FleischnerKind):
+            raise InputError(
+                f"Fleischner knows {', '.join(get_args(FleischnerKind))}; got "
+                f"{self.kind!r}."
+            )
+        check_size(self.diameter_mm, "`diameter_mm`", "mm")
+        check_size(self.volume_mm3, "`volume_mm3`", "mm³")
+        if self.diameter_mm is None and self.volume_mm3 is None:
+            raise InputError("A nodule needs its mean diameter or its volume.")
+
+
+def fleischner(
+    nodule: FoundNodule, facts: Facts | None = None, *, risk: RiskGroup | None = None
+) -> Fleischner:
+    """Advise on a nodule that was found by chance.
+
+    Args:
+        nodule: The nodule, or the most suspicious of several.
+        facts: The patient; who is too young, has a cancer or is immunosuppressed is
+            refused. What is not told is named in the result.
+        risk: Of the patient, low or high; None: both are given where they differ.
+
+    Raises:
+        InputError: The guideline is not meant for the patient.
+
+    Example:
+        >>> fleischner(FoundNodule(kind="solid", diameter_mm=8.4), risk="low").rule
+        'single solid, low risk, 8 mm: 6 to 8 mm -> CT at 6 to 12 months, then \
+consider CT at 18 to 24 months'
+    """
+    facts = facts or Facts()
+    _check(facts)
+    if risk not in (None, "low", "high"):
+        raise InputError(f"Risk must be low or high; got {risk!r}.")
+    step, said = _step(nodule)
+    number = "multiple" if nodule.multiple else "single"
+    asked = ("age_years", "known_cancer", "immunosuppressed")
+    missing = facts.missing_of(asked)
+    if nodule.kind == "solid":
+        groups: tuple[RiskGroup, ...] = (risk,) if risk else ("low", "high")
+        possible = tuple(
+            dict.fromkeys(_SOLID[nodule.multiple, g][step] for g in groups)
+        )
+        missing += () if risk else ("risk",)
+        head = f"{number} solid, {risk or 'unknown'} risk"
+    else:
+        table = _MANY if nodule.multiple else _GLASS
+        if not nodule.multiple and nodule.kind == "part-solid":
+            table = _PART
+        possible = (table[min(step, 1)],)
+        head = f"{number} {'subsolid' if nodule.multiple else nodule.kind}"
+        said = said if step == 0 else said.split(": ")[0] + ": >= 6 mm (100 mm³)"
+    if nodule.solid_mm is not None and nodule.solid_mm >= 6 and step:
+        head += f", solid part {nodule.solid_mm:g} mm (highly suspicious if persistent)"
+    rule = f"{head}, {said} -> {' or '.join(possible)}"
+    return Fleischner(
+        recommendation=possible[0] if len(possible) == 1 else None,
+        rule=rule,
+        possible=possible,
+        missing=missing,
+    )
+
+
+def risk_group(facts: Facts) -> RiskGroup | None:
+    """Take a patient who smoked for high risk; None when that is not known.
+
+    Others may be at high risk too (family history, emphysema, upper lobe,
+    spiculation); low is said only of who never smoked and has neither of the first.
+    """
+    if facts.ever_smoker or facts.family_history or facts.emphysema:
+        return "high"
+    known = (facts.ever_smoker, facts.family_history, facts.emphysema)
+    return None if None in known else "low"
+
+
+def _check(facts: Facts) -> None:
+    """Refuse whom the guideline is not meant for."""
+    if facts.age_years is not None and facts.age_years < YOUNGEST_YEARS:
+        raise InputError(
+            f"Fleischner 2017 holds from {YOUNGEST_YEARS:g} years on; got "
+            f"{facts.age_years:g}. Nodules of younger patients are judged one by one."
+        )
+    if facts.known_cancer:
+        raise InputError(
+            "Fleischner 2017 does not hold for patients with a known cancer. Follow "
+            "the guideline of that cancer."
+        )
+    if facts.immunosuppressed:
+        raise InputError(
+            "Fleischner 2017 does not hold for immunosuppressed patients. Think of "
+            "infection; follow by the clinical situation."
+        )
+
+
+def _step(nodule: FoundNodule) -> tuple[int, str]:
+    """Say on which of three steps a size stands: below 6 mm, to 8 mm, above."""
+    if nodule.diameter_mm is not None:
+        value, unit, low, high = round_half_up(nodule.diameter_mm, "1"), "mm", 6, 8
+    else:
+        value, unit, low, high = nodule.volume_mm3 or 0.0, "mm³", 100, 250
+    if value < low:
+        return 0, f"{value:g} {unit}: < {low} {unit}"
+    if value <= high:
+        return 1, f"{value:g} {unit}: {low} to {high} {unit}"
+    return 2, f"{value:g} {unit}: > {high} {unit}"

@@ -1,0 +1,113 @@
+"""The category of a whole screening CT: that of its most suspicious finding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hilum.clinical.lungrads.finding import ScreeningFinding
+from hilum.clinical.lungrads.rules import ORDER, Category, Verdict, judge_finding
+from hilum.clinical.rounding import check_size
+from hilum.errors import InputError
+from hilum.findings import Record
+
+POPULATION = "people who take part in lung cancer screening with low-dose CT"
+_FROM_8_MM = "with a solid nodule or part of 8 mm (268 mm³) or more"
+_WORK_UP = f"diagnostic CT, PET/CT {_FROM_8_MM}, tissue sampling, or referral"
+MANAGEMENT: dict[Category, str] = {
+    "0": "compare with the prior CT, complete the examination, or low-dose CT in 1 to "
+    "3 months",
+    "1": "low-dose CT in 12 months",
+    "2": "low-dose CT in 12 months",
+    "3": "low-dose CT in 6 months",
+    "4A": f"low-dose CT in 3 months; PET/CT may be considered {_FROM_8_MM}",
+    "4B": _WORK_UP,
+    "4X": _WORK_UP,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LungRads(Record):
+    """What Lung-RADS v2022 says of an examination.
+
+    Attributes:
+        category: 0 to 4X, with "S" behind it for another significant finding.
+        rule: The rule that fired, with the numbers.
+        management: What it advises.
+        findings: The verdict on each finding, in their order.
+        population: For whom it is meant.
+    """
+
+    category: str
+    rule: str
+    management: str
+    findings: tuple[Verdict, ...] = ()
+    population: str = POPULATION
+
+
+def judge_exam(
+    findings: Sequence[ScreeningFinding],
+    *,
+    incomplete: str = "",
+    other_finding: bool = False,
+) -> LungRads:
+    """Give the category of an examination by its most suspicious finding.
+
+    Args:
+        findings: Those of the scan; none is category 1.
+        incomplete: Why it cannot be judged yet, such as "prior CT awaited", "lungs not
+            wholly evaluable" or "likely infection"; then category 0, which says what
+            the findings alone would be.
+        other_finding: A significant finding other than nodules: modifier S.
+
+    Example:
+        >>> judge_exam([]).category
+        '1'
+    """
+    verdicts = tuple(judge_finding(f) for f in findings)
+    worst = max(
+        verdicts,
+        key=lambda v: ORDER.index(v.category),
+        default=Verdict("1", "no nodule -> 1"),
+    )
+    if incomplete:
+        worst = Verdict(
+            "0", f"{incomplete} -> 0; the findings alone would be {worst.category}"
+        )
+    return LungRads(
+        category=worst.category + ("S" if other_finding else ""),
+        rule=worst.rule,
+        management=MANAGEMENT[worst.category],
+        findings=verdicts,
+    )
+
+
+def judge_range(
+    finding: ScreeningFinding, *, error_mm: float
+) -> tuple[Category, Category]:
+    """Give the lowest and the highest category within the error of measurement.
+
+    Args:
+        finding: Measured by diameter.
+        error_mm: Half the width of the interval of the diameter.
+
+    Raises:
+        InputError: The finding has no diameter, or the error is below 0.
+
+    Example:
+        >>> judge_range(ScreeningFinding(kind="solid", diameter_mm=7.9), error_mm=0.5)
+        ('3', '4A')
+    """
+    if finding.diameter_mm is None:
+        raise InputError("A range needs a finding that was measured by diameter.")
+    if error_mm:
+        check_size(error_mm, "The error of measurement", "mm")
+    found = []
+    for off in (-error_mm, 0.0, error_mm):
+        size = max(finding.diameter_mm + off, 0.1)
+        part = finding.solid_mm
+        if part:  # a solid part that cannot be measured stays so
+            part = min(max(part + off, 0.1), size)
+        verdict = judge_finding(replace(finding, diameter_mm=size, solid_mm=part))
+        found.append(ORDER.index(verdict.category))
+    return ORDER[min(found)], ORDER[max(found)]

@@ -1,0 +1,46 @@
+"""Sizes as guidelines count them, and what a size is worth as a volume."""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_HALF_UP, Decimal
+
+from hilum.errors import InputError
+
+
+def mean_diameter_mm(long_mm: float, short_mm: float) -> float:
+    """Average the axes of a nodule, to a tenth of a millimetre as Lung-RADS asks.
+
+    Raises:
+        InputError: An axis is not above 0, or the short one is the longer.
+
+    Example:
+        >>> mean_diameter_mm(9.0, 7.9)
+        8.5
+    """
+    if not 0 < short_mm <= long_mm < math.inf:
+        raise InputError(
+            f"Axes must be above 0 with the long one first; got {long_mm} and "
+            f"{short_mm} mm."
+        )
+    return round_half_up((long_mm + short_mm) / 2, "0.1")
+
+
+def round_half_up(value: float, step: str) -> float:
+    """Round as people do, halves up, to a step such as "0.1" or "1".
+
+    Example:
+        >>> round_half_up(8.5, "1"), round_half_up(7.95, "0.1")
+        (9.0, 8.0)
+    """
+    return float(Decimal(repr(value)).quantize(Decimal(step), ROUND_HALF_UP))
+
+
+def check_size(value: float | None, what: str, unit: str) -> None:
+    """Refuse a size that nothing can have.
+
+    Raises:
+        InputError: The size is not above 0, or not finite.
+    """
+    if value is not None and not 0 < value < math.inf:
+        raise InputError(f"{what} must be above 0 {unit}; got {value}.")

@@ -1,0 +1,177 @@
+"""Probabilities of patients against what became of them: `hilum evaluate patient`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum.errors import InputError
+from hilum.evaluation.decisions import (
+    AucDifference,
+    NetBenefit,
+    compare_aucs,
+    decision_curve,
+    sensitivity_at,
+)
+from hilum.evaluation.intervals import Figure, Statistic, bootstrap
+from hilum.evaluation.patients import (
+    check_probabilities,
+    columns_of,
+    read_table,
+    same_patients,
+)
+from hilum.evaluation.survival import harrell_c, horizon_auc, uno_c
+from hilum.findings import Record
+
+YEARS = (1, 2, 3, 4, 5, 6)
+SPECIFICITIES = (0.8, 0.9, 0.95)
+THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """What became of patients, and what was said of them.
+
+    Attributes:
+        ids: (n,) of the patients.
+        years: (n,) to the diagnosis or the end of follow-up.
+        event: (n,) bool, whether it was a diagnosis of cancer.
+        said: (n, 6) probabilities of cancer by each of `YEARS`.
+    """
+
+    ids: tuple[str, ...]
+    years: Floats
+    event: npt.NDArray[np.bool_]
+    said: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeFigures(Record):
+    """How well probabilities tell who falls ill; intervals of 95 % over patients.
+
+    Attributes:
+        n: Patients.
+        cancers: Diagnoses in the time of follow-up.
+        auc: Horizon in years to the AUC by then.
+        harrell_c: By the last horizon's probability.
+        uno_c: The same, weighted for censoring.
+        known: Patients whose state at the last horizon with both kinds is known; what
+            follows is of them.
+        known_year: That horizon.
+        sensitivity: Specificity to sensitivity.
+        decision_curve: Net benefit by threshold.
+        comparison: With the other predictions, at that horizon, if there are any.
+    """
+
+    n: int
+    cancers: int
+    auc: dict[str, Figure]
+    harrell_c: Figure
+    uno_c: Figure
+    known: int
+    known_year: int | None
+    sensitivity: dict[str, Figure]
+    decision_curve: tuple[NetBenefit, ...]
+    comparison: AucDifference | None = None
+
+
+def evaluate_patients(
+    truth: Path, predictions: Path, *, against: Path | None = None
+) -> OutcomeFigures:
+    """Judge probabilities by follow-up.
+
+    Args:
+        truth: CSV `id,years,event`: years to the diagnosis (event 1) or to the end of
+            follow-up (event 0).
+        predictions: CSV with `id` and either `year_1` to `year_6`, the probabilities of
+            cancer by then, or `cancer`, one for all.
+        against: Other predictions of the same patients, to compare with by DeLong.
+
+    Raises:
+        InputError: A table cannot be read, or they are of different patients.
+    """
+    cases = read_outcomes(truth, predictions)
+    other = read_outcomes(truth, against) if against else None
+    return judge_outcomes(cases, other)
+
+
+def read_outcomes(truth: Path, predictions: Path) -> Outcomes:
+    """Read the two tables; takes and raises what `evaluate_patients` does."""
+    labels = read_table(truth, ("years", "event"))
+    wrong = [v for v in labels.values() if v["event"] not in (0, 1) or v["years"] < 0]
+    if wrong:
+        raise InputError(
+            f"{len(wrong)} rows of the truth have an `event` that is not 0 or 1, or "
+            "`years` below 0."
+        )
+    by_year = tuple(f"year_{y}" for y in YEARS)
+    columns = by_year if by_year[0] in columns_of(predictions) else ("cancer",)
+    said = read_table(predictions, columns)
+    ids = same_patients(labels, said)
+    values = np.array([[said[i][c] for c in columns] for i in ids])
+    check_probabilities(values, "Probabilities in the predictions")
+    if len(columns) == 1:
+        values = values.repeat(len(YEARS), axis=1)
+    elif (np.diff(values, axis=1) < -1e-9).any():
+        raise InputError(
+            "The probability of cancer by a later year is below that by an earlier "
+            "one. Give cumulative probabilities."
+        )
+    years = np.array([labels[i]["years"] for i in ids])
+    return Outcomes(
+        ids, years, np.array([labels[i]["event"] == 1 for i in ids]), values
+    )
+
+
+def judge_outcomes(cases: Outcomes, other: Outcomes | None = None) -> OutcomeFigures:
+    """Give the figures of patients; see `evaluate_patients`."""
+    years, event, said = cases.years, cases.event, cases.said
+
+    def figure(of: Callable[..., float], score: Floats, **settings: Any) -> Figure:
+        return bootstrap(
+            lambda at: of(score[at], years[at], event[at], **settings),
+            cases.ids,
+            rounds=300,
+        )
+
+    auc = {str(y): figure(horizon_auc, said[:, n], year=y) for n, y in enumerate(YEARS)}
+    usable = [y for y in YEARS if auc[str(y)].value is not None]
+    year = usable[-1] if usable else None
+    known = (years > (year or 0)) | (event & (years <= (year or 0)))
+    last = said[:, YEARS.index(year)] if year else said[:, -1]
+    ill = (event & (years <= (year or 0)))[known]
+    names = tuple(i for i, k in zip(cases.ids, known.tolist(), strict=True) if k)
+    sensitivity = {
+        f"{s:g}": bootstrap(_sensitivity(last[known], ill, s), names)
+        for s in SPECIFICITIES
+    }
+    comparison = None
+    if other is not None and year is not None:
+        second = other.said[:, YEARS.index(year)]
+        comparison = compare_aucs(last[known], second[known], ill)
+    return OutcomeFigures(
+        n=len(cases.ids),
+        cancers=int(event.sum()),
+        auc=auc,
+        harrell_c=figure(harrell_c, said[:, -1]),
+        uno_c=figure(uno_c, said[:, -1]),
+        known=int(known.sum()) if year else 0,
+        known_year=year,
+        sensitivity=sensitivity,
+        decision_curve=decision_curve(last[known], ill, THRESHOLDS) if year else (),
+        comparison=comparison,
+    )
+
+
+def _sensitivity(
+    score: Floats, ill: npt.NDArray[np.bool_], specificity: float
+) -> Statistic:
+    """Make the statistic that `bootstrap` asks for."""
+    return lambda at: sensitivity_at(score[at], ill[at], specificity=specificity)

@@ -1,0 +1,103 @@
+"""Fleischner 2017: every cell of its tables, its edges, and who is left out."""
+
+import pytest
+
+from hilum.clinical.facts import Facts
+from hilum.clinical.fleischner import FoundNodule, fleischner, risk_group
+from hilum.errors import InputError
+
+
+def advice(kind, diameter_mm=None, risk="low", **more):
+    nodule = FoundNodule(kind=kind, diameter_mm=diameter_mm, **more)
+    return fleischner(nodule, risk=risk).recommendation
+
+
+@pytest.mark.parametrize(
+    ("multiple", "risk", "size", "expected"),
+    [
+        (False, "low", 5, "no routine follow-up"),
+        (False, "low", 7, "CT at 6 to 12 months, then consider CT at 18 to 24 months"),
+        (False, "low", 9, "consider CT at 3 months, PET/CT, or tissue sampling"),
+        (False, "high", 5, "optional CT at 12 months"),
+        (False, "high", 7, "CT at 6 to 12 months, then CT at 18 to 24 months"),
+        (False, "high", 9, "consider CT at 3 months, PET/CT, or tissue sampling"),
+        (True, "low", 5, "no routine follow-up"),
+        (True, "low", 7, "CT at 3 to 6 months, then consider CT at 18 to 24 months"),
+        (True, "low", 9, "CT at 3 to 6 months, then consider CT at 18 to 24 months"),
+        (True, "high", 5, "optional CT at 12 months"),
+        (True, "high", 7, "CT at 3 to 6 months, then CT at 18 to 24 months"),
+        (True, "high", 9, "CT at 3 to 6 months, then CT at 18 to 24 months"),
+    ],
+)
+def test_solid(multiple, risk, size, expected):
+    assert advice("solid", size, risk, multiple=multiple) == expected
+
+
+@pytest.mark.parametrize(("size", "like"), [(5.4, 5), (5.5, 7), (8.4, 7), (8.5, 9)])
+def test_diameters_count_in_whole_millimetres(size, like):
+    assert advice("solid", size) == advice("solid", like)
+
+
+@pytest.mark.parametrize(("volume", "like"), [(99, 5), (100, 7), (250, 7), (251, 9)])
+def test_volumes(volume, like):
+    assert advice("solid", volume_mm3=volume) == advice("solid", like)
+
+
+def test_subsolid():
+    assert advice("ground-glass", 5) == "no routine follow-up"
+    assert "every 2 years until 5 years" in advice("ground-glass", 6)
+    assert advice("ground-glass", 12) == advice("ground-glass", 6)
+    assert advice("part-solid", 5) == "no routine follow-up"
+    assert "yearly CT for 5 years" in advice("part-solid", 6)
+    assert "2 and 4 years" in advice("ground-glass", 5, multiple=True)
+    assert "most suspicious nodule" in advice("part-solid", 7, multiple=True)
+
+
+def test_a_large_solid_part_is_pointed_out():
+    nodule = FoundNodule(kind="part-solid", diameter_mm=12, solid_mm=7)
+    assert "solid part 7 mm (highly suspicious" in fleischner(nodule).rule
+
+
+def test_an_unknown_risk_gives_both_and_no_guess():
+    result = fleischner(FoundNodule(kind="solid", diameter_mm=5))
+    assert result.recommendation is None
+    assert result.possible == ("no routine follow-up", "optional CT at 12 months")
+    assert "risk" in result.missing
+    assert fleischner(FoundNodule(kind="solid", diameter_mm=9)).recommendation
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        (Facts(age_years=20), "from 35 years"),
+        (Facts(known_cancer=True), "known cancer"),
+        (Facts(immunosuppressed=True), "immunosuppressed"),
+    ],
+)
+def test_whom_it_is_not_meant_for(facts, message):
+    with pytest.raises(InputError, match=message):
+        fleischner(FoundNodule(kind="solid", diameter_mm=7), facts)
+    fleischner(FoundNodule(kind="solid", diameter_mm=7), Facts(age_years=35))
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"kind": "solid"}, "mean diameter or its volume"),
+        ({"kind": "calcified", "diameter_mm": 5}, "got 'calcified'"),
+        ({"kind": "solid", "diameter_mm": -1}, "above 0 mm"),
+    ],
+)
+def test_what_cannot_be_judged(bad, message):
+    with pytest.raises(InputError, match=message):
+        FoundNodule(**bad)
+    with pytest.raises(InputError, match="low or high"):
+        fleischner(FoundNodule(kind="solid", diameter_mm=5), risk="middle")
+
+
+def test_risk_group_does_not_guess():
+    assert risk_group(Facts()) is None
+    assert risk_group(Facts(smoker="former")) == "high"
+    assert risk_group(Facts(smoker="never")) is None
+    never = Facts(smoker="never", family_history=False, emphysema=False)
+    assert risk_group(never) == "low"

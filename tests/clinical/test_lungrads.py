@@ -1,0 +1,268 @@
+"""Lung-RADS v2022: agreed vectors, published errors as negatives, and laws."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hilum.clinical.lungrads import (
+    ScreeningFinding,
+    change_since,
+    judge_exam,
+    judge_finding,
+    judge_range,
+)
+from hilum.clinical.lungrads.rules import ORDER
+from hilum.errors import InputError
+
+
+def category(**given):
+    return judge_finding(ScreeningFinding(**given)).category
+
+
+@pytest.mark.parametrize(
+    ("status", "sizes", "expected"),
+    [
+        ("baseline", (5.9, 6.0, 7.9, 8.0, 14.9, 15.0), "2 3 3 4A 4A 4B"),
+        ("new", (3.9, 4.0, 5.9, 6.0, 7.9, 8.0), "2 3 3 4A 4A 4B"),
+        ("growing", (5.0, 7.9, 8.0), "4A 4A 4B"),
+        ("slowly-growing", (7.0,), "4B"),
+        ("stable", (5.9, 6.0, 8.0), "2 3 4A"),
+    ],
+)
+def test_solid_by_diameter(status, sizes, expected):
+    found = [category(kind="solid", status=status, diameter_mm=d) for d in sizes]
+    assert found == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("status", "volumes", "expected"),
+    [
+        ("baseline", (112, 113, 267, 268, 1766, 1767), "2 3 3 4A 4A 4B"),
+        ("new", (33, 34, 112, 113, 267, 268), "2 3 3 4A 4A 4B"),
+        ("growing", (267, 268), "4A 4B"),
+    ],
+)
+def test_solid_by_volume(status, volumes, expected):
+    found = [category(kind="solid", status=status, volume_mm3=v) for v in volumes]
+    assert found == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("status", "whole", "part", "expected"),
+    [
+        ("baseline", 5.9, None, "2"),
+        ("baseline", 8, 0, "3"),
+        ("baseline", 8, 5.9, "3"),
+        ("baseline", 8, 6.0, "4A"),
+        ("baseline", 8, 7.9, "4A"),
+        ("baseline", 8, 8.0, "4B"),
+        ("new", 5, None, "3"),
+        ("new", 5, 3.9, "3"),
+        ("new", 5, 4.0, "4B"),
+        ("new", 6, 3.9, "4A"),
+        ("new", 6, 4.0, "4B"),
+        ("growing", 9, 3.9, "4A"),
+        ("growing", 9, 4.0, "4B"),
+        ("slowly-growing", 9, 3.0, "4B"),
+    ],
+)
+def test_part_solid(status, whole, part, expected):
+    given = {"kind": "part-solid", "status": status, "diameter_mm": whole}
+    assert category(**given, solid_mm=part) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "size", "expected"),
+    [
+        ("baseline", 29.9, "2"),
+        ("baseline", 30, "3"),
+        ("new", 29.9, "2"),
+        ("new", 30, "3"),
+        ("growing", 29.9, "2"),
+        ("growing", 30, "3"),
+        ("stable", 30, "2"),
+        ("slowly-growing", 30, "2"),
+    ],
+)
+def test_ground_glass(status, size, expected):
+    assert category(kind="ground-glass", status=status, diameter_mm=size) == expected
+
+
+@pytest.mark.parametrize(
+    ("airway", "status", "expected"),
+    [
+        ("segmental", "baseline", "4A"),
+        ("segmental", "stable", "4B"),
+        ("segmental", "growing", "4B"),
+        ("segmental", "decreased", "2"),
+        ("subsegmental", "baseline", "2"),
+        ("subsegmental", "new", "2"),
+        ("subsegmental", "stable", "2"),
+        ("subsegmental", "growing", "4A"),
+    ],
+)
+def test_airway(airway, status, expected):
+    assert category(kind="airway", airway=airway, status=status) == expected
+
+
+def test_a_subsegmental_airway_nodule_that_grows_is_judged_by_size():
+    given = {"kind": "airway", "airway": "subsegmental", "status": "growing"}
+    assert category(**given, diameter_mm=8) == "4B"
+
+
+@pytest.mark.parametrize(
+    ("cyst", "status", "change", "expected"),
+    [
+        ("multilocular", "baseline", "none", "4A"),
+        ("thick-walled", "baseline", "none", "4A"),
+        ("thin-walled", "baseline", "none", "1"),
+        ("thick-walled", "growing", "wall", "4B"),
+        ("thick-walled", "growing", "lumen", "3"),
+        ("thin-walled", "stable", "multilocular", "4A"),
+        ("multilocular", "growing", "none", "4B"),
+        ("multilocular", "stable", "loculation", "4B"),
+    ],
+)
+def test_cysts(cyst, status, change, expected):
+    given = {"kind": "cyst", "cyst": cyst, "status": status, "cyst_change": change}
+    assert category(**given) == expected
+
+
+@pytest.mark.parametrize(
+    ("prior", "months", "status", "expected"),
+    [
+        ("3", 6, "stable", "2"),
+        ("3", 6, "decreased", "2"),
+        ("3", 3, "stable", "3"),  # a published error has 3 and 6 months swapped
+        ("4A", 3, "stable", "3"),
+        ("4A", 3, "decreased", "3"),  # another never steps down on "decreased"
+        ("4A", 2, "stable", "4A"),
+        ("4A", None, "stable", "4A"),
+        ("4B", 12, "stable", "4B"),
+        ("4X", 12, "stable", "4B"),
+        ("2", 12, "stable", "2"),
+    ],
+)
+def test_steps_down(prior, months, status, expected):
+    given = {"kind": "solid", "diameter_mm": 7, "status": status}
+    assert category(**given, prior_category=prior, prior_months=months) == expected
+
+
+def test_a_stable_nodule_that_crossed_a_threshold_is_judged_anew():
+    given = {"kind": "solid", "status": "stable", "prior_category": "2"}
+    given |= {"prior_months": 12}
+    assert category(**given, diameter_mm=6.1, prior_diameter_mm=5.9) == "3"
+    assert category(**given, diameter_mm=6.2, prior_diameter_mm=6.1) == "2"
+    given |= {"kind": "part-solid", "prior_category": "3", "diameter_mm": 9}
+    given |= {"prior_diameter_mm": 9, "solid_mm": 6.2}
+    assert category(**given, prior_solid_mm=5.5) == "4A"
+    assert category(**given) == "2"
+
+
+def test_an_airway_nodule_does_not_step_down():
+    given = {"kind": "airway", "airway": "segmental", "status": "stable"}
+    assert category(**given, prior_category="4A", prior_months=3) == "4B"
+
+
+def test_proven_benign():
+    given = {"kind": "solid", "status": "stable", "diameter_mm": 20}
+    assert category(**given, prior_category="4B", proven_benign=True) == "2"
+
+
+def test_juxtapleural():
+    given = {"kind": "solid", "juxtapleural": True}
+    assert category(**given, diameter_mm=9.9) == "2"
+    assert category(**given, diameter_mm=10.0) == "4A"
+    assert category(**given, volume_mm3=523) == "2"
+    assert category(**given, status="new", diameter_mm=9.9) == "2"
+    assert category(**given, status="growing", diameter_mm=9.9) == "4B"
+
+
+def test_4x_needs_category_3():
+    assert category(kind="solid", diameter_mm=7, suspicious=("spiculation",)) == "4X"
+    assert category(kind="solid", diameter_mm=5, suspicious=("spiculation",)) == "2"
+
+
+def test_benign_patterns():
+    assert category(kind="benign") == "1"
+
+
+def test_the_rule_has_the_numbers():
+    verdict = judge_finding(ScreeningFinding(kind="solid", diameter_mm=8.4))
+    said = "solid, baseline, 8.4 mm mean diameter: >= 8 and < 15 mm -> 4A"
+    assert verdict.rule == said
+
+
+def test_diameters_count_to_a_tenth():
+    assert category(kind="solid", diameter_mm=5.94) == "2"
+    assert category(kind="solid", diameter_mm=5.95) == "3"
+
+
+def test_the_exam_is_as_suspicious_as_its_worst_finding():
+    small = ScreeningFinding(kind="solid", diameter_mm=4)
+    large = ScreeningFinding(kind="solid", diameter_mm=16)
+    exam = judge_exam([small, large, small])
+    assert exam.category == "4B"
+    assert [v.category for v in exam.findings] == ["2", "4B", "2"]
+    assert judge_exam([small], other_finding=True).category == "2S"
+    assert judge_exam([]).category == "1"
+    exam = judge_exam([large], incomplete="prior CT awaited")
+    assert exam.category == "0"
+    assert "findings alone would be 4B" in exam.rule
+
+
+def test_growth_is_more_than_1_5_mm_within_a_year():
+    assert change_since(6, 7.5, 12) == "stable"
+    assert change_since(6, 7.6, 12) == "growing"
+    assert change_since(6, 7.6, 12.1) == "slowly-growing"
+    assert change_since(7.6, 6, 12) == "decreased"
+    with pytest.raises(InputError, match="time between must be above 0"):
+        change_since(6, 7, 0)
+
+
+def test_the_error_of_measurement_reaches_the_category():
+    finding = ScreeningFinding(kind="solid", diameter_mm=7.8)
+    assert judge_range(finding, error_mm=0.1) == ("3", "3")
+    assert judge_range(finding, error_mm=0.3) == ("3", "4A")
+    with pytest.raises(InputError, match="measured by diameter"):
+        judge_range(ScreeningFinding(kind="solid", volume_mm3=100), error_mm=1)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"kind": "solid"}, "needs its mean diameter"),
+        ({"kind": "solid", "diameter_mm": 0}, "above 0 mm"),
+        ({"kind": "solid", "volume_mm3": float("nan")}, "above 0 mm3"),
+        ({"kind": "glass", "diameter_mm": 3}, "`kind` must be one of"),
+        ({"kind": "solid", "diameter_mm": 3, "status": "old"}, "`status` must be"),
+        ({"kind": "airway"}, "where it lies"),
+        ({"kind": "cyst"}, "A cyst must be"),
+        ({"kind": "part-solid", "diameter_mm": 7, "solid_mm": 8}, "larger than"),
+        ({"kind": "part-solid", "diameter_mm": 7, "solid_mm": -1}, "0 or more"),
+        ({"kind": "solid", "diameter_mm": 7, "prior_category": "3"}, "no prior"),
+        (
+            {"kind": "solid", "diameter_mm": 7, "status": "new", "prior_category": "5"},
+            "prior category must be",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(bad, message):
+    with pytest.raises(InputError, match=message):
+        ScreeningFinding(**bad)
+
+
+def test_the_solid_part_is_asked_for_where_it_decides():
+    with pytest.raises(InputError, match="judged by its solid part"):
+        category(kind="part-solid", diameter_mm=8)
+
+
+@given(
+    st.sampled_from(["baseline", "new", "growing", "stable"]),
+    st.floats(1, 60),
+    st.floats(0, 20),
+)
+def test_a_larger_nodule_is_never_less_suspicious(status, size, more):
+    small = category(kind="solid", status=status, diameter_mm=size)
+    large = category(kind="solid", status=status, diameter_mm=size + more)
+    assert ORDER.index(small) <= ORDER.index(large)
