@@ -140,7 +140,7 @@ def interval_at(outcomes: list[Outcome], rate: float) -> tuple[float, float]:
 
 def variants() -> Iterator[tuple[str, NoduleDetector, Callable[[], object]]]:
     """Give each constant 20 % lower and higher: name, settings, what to do before."""
-    usual = NoduleDetector()
+    usual = NoduleDetector(weights="")
     low, high = usual.range_hu
     exponent, halved = dots.SHAPE_EXPONENT, dots.HALVED_FROM
     around = detector.SURROUNDINGS_MM
@@ -206,7 +206,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(default))
     parser.add_argument("--figure", type=Path, default=FIGURE)
     args = parser.parse_args()
-    usual = ("as shipped", NoduleDetector(), lambda: None)
+    usual = ("as shipped", NoduleDetector(weights=""), lambda: None)
     chosen = list(variants()) if args.perturb else [usual]
     results: dict[str, list[Outcome]] = {name: [] for name, _, _ in chosen}
     for scan in read_scans(args.data):

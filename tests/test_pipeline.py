@@ -134,6 +134,8 @@ def test_each_nodule_has_a_look_and_the_weights_are_told(assessment):
         "malignancy.xml",
         "malignancy.bin",
         "malignancy.calibration.json",
+        "nodules.xml",
+        "nodules.bin",
         "segmentation.xml",
         "segmentation.bin",
     }

@@ -45,7 +45,7 @@ def test_a_path_finds_itself(shipped):
 
 def test_the_index_of_the_package_is_whole():
     index = json.loads((weights_folder() / "index.json").read_text())
-    assert set(index) == {"malignancy", "segmentation"}
+    assert set(index) == {"malignancy", "nodules", "segmentation"}
     for name in index:
         assert find_weights(name).is_file()
     sizes = [path.stat().st_size for path in weights_folder().iterdir()]

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hilum.errors import InputError, WeightsError
+from hilum.runtime.predictor import load_predictor
 from hilum.space import Grid
-from hilum.stages.nodules import NoduleDetector
+from hilum.stages.nodules import NoduleDetector, network
 from hilum.stages.nodules.marks import Marks, marks_of, padded
 from hilum.stages.nodules.network import network_marks, odds_with_dots
 from hilum.stages.nodules.region import Region
@@ -29,6 +30,12 @@ def test_a_mark_by_hand():
     np.testing.assert_allclose(marks.index, [[7.5, 8.5, 13.5]])
     np.testing.assert_allclose(marks.diameter, [6], rtol=1e-6)
     np.testing.assert_allclose(marks.chance, [0.8])
+
+
+def test_the_surest_are_kept():
+    cells = [((4 * n, 0, 0), 0.1 * (n + 1), (0, 0, 0), 1) for n in range(5)]
+    marks = marks_of(output((20, 2, 2), *cells), (80, 8, 8), least=0.05, most=2)
+    np.testing.assert_allclose(marks.chance, [0.5, 0.4], rtol=1e-6)
 
 
 def test_a_neighbour_that_is_less_sure_is_no_mark():
@@ -93,6 +100,57 @@ def test_a_mark_far_outside_the_lungs_falls_away():
     assert len(network_marks(far, brightest, margin_mm=30, mirrored=False).index)
 
 
+def shipped():
+    return load_predictor("nodules")
+
+
+def lung_with_a_ball(shape=(64, 64, 64)):
+    rng = np.random.default_rng(1)
+    hu = rng.normal(-850, 30, shape)
+    off = np.indices(shape).T - np.array([30, 33, 28])
+    hu[(np.linalg.norm(off, axis=-1) <= 5).T] = 20
+    return hu.astype(np.int16)
+
+
+def test_the_shipped_network_marks_a_ball():
+    hu = lung_with_a_ball()
+    grid = Grid.axial(hu.shape, spacing_mm=(1.0, 1.0, 1.0))
+    region = Region(hu, grid, Mask(np.ones(hu.shape, np.uint8), grid))
+    for mirrored in (False, True):
+        marks = network_marks(region, shipped(), margin_mm=4, mirrored=mirrored)
+        assert np.linalg.norm(marks.index[0] - [30, 33, 28]) < 1.5
+        assert marks.chance[0] > 0.5
+        assert marks.diameter[0] == pytest.approx(10, rel=0.3)
+
+
+def test_marks_are_the_same_whole_and_in_slabs(monkeypatch):
+    hu = lung_with_a_ball((448, 32, 48))
+    whole = network._in_slabs(padded(hu), shipped())
+    monkeypatch.setattr(network, "MOST_VOXELS", 32 * 48 * 300)
+    seen = []
+
+    def predict(part):
+        seen.append(part.shape[1])
+        return shipped()(part)
+
+    parts = network._in_slabs(padded(hu), predict)
+    assert len(seen) > 2
+    assert max(seen) <= 300
+    np.testing.assert_allclose(parts, whole, atol=2e-4)
+    one, other = (marks_of(o, hu.shape, least=0.05) for o in (whole, parts))
+    np.testing.assert_allclose(one.index, other.index, atol=1e-2)
+
+
+def test_a_second_look_at_what_looks_alike_changes_nothing():
+    # `brightest` answers the same for mirror images
+    hu = np.full((1, 64, 64, 64, 1), -850, np.float32)
+    hu[0, 20, 12, 25] = 0
+    said = brightest(hu)[0]
+    again = network._looked_again(hu[0], said, brightest)
+    at = np.unravel_index(said[..., 0].argmax(), said.shape[:3])
+    np.testing.assert_allclose(again[at], said[at], atol=1e-5)
+
+
 def test_odds_with_dots_by_hand():
     marks = Marks(
         np.array([[0.0, 0, 0], [50, 0, 0]]), np.array([6.0, 6]), np.array([0.5, 0.5])
@@ -117,7 +175,8 @@ def test_absent_weights_are_refused_before_any_work(tmp_path):
     detect = NoduleDetector(weights=str(tmp_path / "absent.keras"))
     with pytest.raises(WeightsError, match=r"absent\.keras"):
         detect.check()
-    assert NoduleDetector().digests() == {}
+    assert NoduleDetector(weights="").digests() == {}
+    assert set(NoduleDetector().digests()) == {"nodules.xml", "nodules.bin"}
 
 
 def test_a_share_below_0_is_refused():

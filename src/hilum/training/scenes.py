@@ -100,7 +100,7 @@ def make_scene(
     region = Region.cut(volume, lungs, voxel_mm=VOXEL_MM, margin_mm=MARGIN_MM)
     if region is None:
         return None
-    detect = detect or NoduleDetector(max_candidates=150)
+    detect = detect or NoduleDetector(weights="", max_candidates=150)
     known = tuple(annotations)
     sure = [a for a in known if a.readers >= LEAST_READERS]
     unsure = [a for a in known if a.readers < LEAST_READERS]

@@ -2,7 +2,7 @@
 
 The dots are found without learning: a few constants with a physical reason, so that
 they are a baseline that a trained network must beat, and a source of hard negatives
-for it. With a network, its marks are ranked by both.
+for it. The network's marks are ranked by both.
 """
 
 from __future__ import annotations
@@ -60,11 +60,10 @@ class NoduleDetector:
         steepness: How fast the odds of being a nodule grow with strength:
             odds = (strength / even_strength) ** steepness.
         max_candidates: How many are given at most.
-        weights: A network that `hilum train nodules` made, `.keras` or `.xml`; "" for
-            the dots alone.
+        weights: Name of shipped weights, or a network that `hilum train nodules` made,
+            `.keras` or `.xml`; "" for the dots alone.
         dot_share: How much dots count beside the network.
-        mirrored: Let the network look at mirror images as well: better, and four
-            times slower.
+        mirrored: Let the network look at mirror images of what it marked as well.
 
     Raises:
         InputError: A setting is out of its range.
@@ -77,7 +76,7 @@ class NoduleDetector:
     even_strength: float = 0.3
     steepness: float = 6.0
     max_candidates: int = 100
-    weights: str = ""
+    weights: str = "nodules"
     dot_share: float = 1.0
     mirrored: bool = True
 

@@ -18,6 +18,9 @@ SIZE_MULTIPLE = 16
 LEAST_APART = 4.0
 """Marks whose middles are nearer than this many voxels are one."""
 
+MOST_MARKS = 400
+"""Fewer than ten a scan are nodules; the rest only costs time."""
+
 _LONGEST = 80.0
 
 Float32Array = npt.NDArray[np.float32]
@@ -52,7 +55,9 @@ def padded(hu: npt.NDArray[np.int16]) -> Float32Array:
     return np.pad(hu, more, mode="edge").astype(np.float32)[None, ..., None]
 
 
-def marks_of(output: Float32Array, shape: Index, *, least: float) -> Marks:
+def marks_of(
+    output: Float32Array, shape: Index, *, least: float, most: int = MOST_MARKS
+) -> Marks:
     """Find the cells that stand out, and say where in them nodules are.
 
     A cell stands out that is surer than its 26 neighbours. Of marks within the
@@ -62,6 +67,7 @@ def marks_of(output: Float32Array, shape: Index, *, least: float) -> Marks:
         output: (slice, row, column, 5) as `hilum.nn.models.detection_net` gives it.
         shape: Of the region in voxels; marks beyond it fall away.
         least: Chances below it are no marks.
+        most: How many are given at most, the surest.
     """
     from scipy import ndimage  # noqa: PLC0415  slow to import
 
@@ -73,14 +79,16 @@ def marks_of(output: Float32Array, shape: Index, *, least: float) -> Marks:
     inside = ((index >= -0.5) & (index < np.array(shape) - 0.5)).all(axis=1)
     order = np.flatnonzero(inside)[np.argsort(-said[inside, 0], kind="stable")]
     diameter = np.exp(np.clip(said[:, 4], 0, np.log(_LONGEST)))
-    return _apart(Marks(index[order], diameter[order], said[order, 0]))
+    return _apart(Marks(index[order], diameter[order], said[order, 0]), most)
 
 
-def _apart(marks: Marks) -> Marks:
-    """Drop marks that lie in surer ones."""
+def _apart(marks: Marks, most: int) -> Marks:
+    """Drop marks that lie in surer ones, and those after so many."""
     kept: list[int] = []
     for n in range(len(marks.index)):
         gaps = np.linalg.norm(marks.index[kept] - marks.index[n], axis=1)
         if (gaps > np.maximum(marks.diameter[kept] / 2, LEAST_APART)).all():
             kept.append(n)
+        if len(kept) == most:
+            break
     return marks.kept(np.array(kept, dtype=np.int64))
