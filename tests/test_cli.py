@@ -244,7 +244,7 @@ ALIASES = {"age": "age_years"}
 NETWORKS = {
     "evaluate": {"what"},
     "train": {"what", "data", "out", "settings"},
-    "export": {"source", "out", "precision"},
+    "export": {"source", "out", "precision", "calibration"},
 }
 
 

@@ -231,7 +231,7 @@ class Grid:
         affine = self.affine.copy()
         affine[:3, :3] = self.affine[:3, :3] * scale
         affine[:3, 3] = self.to_world((scale - 1) / 2)
-        z, y, x = np.ceil(np.array(self.shape) / scale - 1e-6).astype(int).tolist()
+        z, y, x = np.ceil(np.array(self.shape) / scale - 1e-3).astype(int).tolist()
         return Grid((max(z, 1), max(y, 1), max(x, 1)), affine, self.frame_uid)
 
     def same_as(self, other: Grid, atol_mm: float = 1e-3) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from hilum import cli
 from hilum.errors import InputError
 from hilum.evaluation import OUTLINES, evaluate_networks
+from hilum.evaluation.examples import example_inputs
 
 COLUMNS = ("patient_id", "file", "malignancy_mean", "Malignancy_value", "texture_mean")
 
@@ -97,3 +98,50 @@ def test_the_shipped_networks_know_the_nodules_that_they_were_trained_on(
     assert figures["folder"].malignancy_auc.value > 0.97
     assert figures["own"].malignancy_auc.value > 0.96
     assert figures["own"].dice.value > 0.8
+
+
+def test_examples_are_prepared_as_each_network_takes_them(tmp_path):
+    pytest.importorskip("keras", reason="Keras is not installed")
+    from hilum.nn.models import detection_net, segmentation_net  # noqa: PLC0415
+    from hilum.runtime.predictor import Predictor  # noqa: PLC0415
+
+    folder = write_balls(tmp_path / "n")
+    detection_net(filters=(4, 4, 4, 4)).save(tmp_path / "marks.keras")
+    segmentation_net((16, 32, 32), filters=(4, 4, 4)).save(tmp_path / "outline.keras")
+    for name, count in (("marks", 4), ("outline", 2)):
+        examples = example_inputs(tmp_path / f"{name}.keras", folder, count=count)
+        assert len(examples) == count
+        predict = Predictor(tmp_path / f"{name}.keras")
+        for example in examples:
+            assert example.dtype == np.float32
+            assert np.isfinite(predict(example)).all()
+        assert examples[0].min() < -700  # HU, not scaled
+
+
+def test_examples_of_an_unknown_network_are_refused(tmp_path):
+    keras = pytest.importorskip("keras", reason="Keras is not installed")
+    inputs = keras.Input((8,))
+    keras.Model(inputs, keras.layers.Dense(1)(inputs)).save(tmp_path / "m.keras")
+    with pytest.raises(InputError, match="of ratings, outlines and marks alone"):
+        example_inputs(tmp_path / "m.keras", write_balls(tmp_path / "n"))
+    from hilum.nn.models import detection_net  # noqa: PLC0415
+
+    detection_net(filters=(4, 4, 4, 4)).save(tmp_path / "marks.keras")
+    unmasked = write_balls(tmp_path / "o", masks=False)
+    with pytest.raises(InputError, match="no nodule with a mask"):
+        example_inputs(tmp_path / "marks.keras", unmasked)
+
+
+@pytest.mark.slow
+def test_export_to_8_bits_by_command(tmp_path, capsys):
+    pytest.importorskip("nncf", reason="nncf is not installed")
+    from hilum.nn.models import detection_net  # noqa: PLC0415
+
+    folder = write_balls(tmp_path / "n")
+    detection_net(filters=(4, 4, 4, 4)).save(tmp_path / "marks.keras")
+    args = ["export", str(tmp_path / "marks.keras"), str(tmp_path / "m.xml")]
+    args += ["--precision", "int8", "--quiet"]
+    assert cli.main(args) == 3
+    assert "calibration" in capsys.readouterr().err
+    assert cli.main([*args, "--calibration", str(folder)]) == 0
+    assert '"precision": "int8"' in capsys.readouterr().out

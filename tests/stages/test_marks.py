@@ -151,6 +151,19 @@ def test_a_second_look_at_what_looks_alike_changes_nothing():
     np.testing.assert_allclose(again[at], said[at], atol=1e-5)
 
 
+@pytest.mark.parametrize("more", [-1e-7, 0, 1e-7])
+def test_the_box_does_not_hang_on_the_last_digit_of_the_spacing(more):
+    # 24 mm are 15 slices of 1.6 mm; a file may hold 1.5999999
+    grid = Grid.axial((60, 30, 30), spacing_mm=(1.6 + more, 1.0, 1.0))
+    lungs = np.zeros(grid.shape, np.uint8)
+    lungs[20:40, 5:25, 5:25] = 1
+    volume = CTVolume(np.full(grid.shape, -850, np.int16), grid, "made")
+    box = Region.cut(volume, Mask(lungs, grid), voxel_mm=1.0, margin_mm=24.0)
+    assert box.grid.shape[0] == 80  # 50 slices of 1.6 mm
+    # from slice 5, whose lower face lies at 4.5 * 1.6 mm
+    assert box.grid.to_world([-0.5, 0, 0])[2] == pytest.approx(4.5 * 1.6, abs=1e-3)
+
+
 def test_odds_with_dots_by_hand():
     marks = Marks(
         np.array([[0.0, 0, 0], [50, 0, 0]]), np.array([6.0, 6]), np.array([0.5, 0.5])

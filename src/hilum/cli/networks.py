@@ -81,7 +81,16 @@ def add_export(commands: Commands) -> None:
     command.add_argument("source", type=Path, help="a .keras file")
     command.add_argument("out", type=Path, help="the .xml; a .bin comes beside it")
     command.add_argument(
-        "--precision", choices=("fp32", "bf16"), default="fp32", help="default: fp32"
+        "--precision",
+        choices=("fp32", "bf16", "int8"),
+        default="fp32",
+        help="default: fp32",
+    )
+    command.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="FOLDER",
+        help="for int8: folder with nodules.csv, image/ and nodule_mask/",
     )
     command.set_defaults(run=_export)
 
@@ -91,7 +100,14 @@ def _export(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
     from hilum.runtime.export import export_weights  # noqa: PLC0415  slow to import
 
     talk("export")
-    made = export_weights(args.source, args.out, precision=args.precision)
+    examples: tuple[Any, ...] = ()
+    if args.calibration:
+        from hilum.evaluation.examples import example_inputs  # noqa: PLC0415
+
+        examples = example_inputs(args.source, args.calibration)
+    made = export_weights(
+        args.source, args.out, precision=args.precision, calibration=examples
+    )
     return {**asdict(made), "path": str(made.path)}
 
 

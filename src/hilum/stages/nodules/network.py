@@ -32,9 +32,11 @@ MOST_VOXELS = 48_000_000
 SEEN_AROUND = 96
 """How far the network sees, in voxels, and a little more; a multiple of 16."""
 
-LOOKED_AT_FROM = 0.05
-LOOKED_AT_MOST = 24
-"""Marks with at least this chance, and at most so many, get a second look."""
+LOOKED_AT_FROM = 0.1
+LOOK_RAMP = 0.1
+LOOKED_AT_MOST = 40
+"""Marks with at least this chance, and at most so many, get a second look, which
+counts in full when they are surer by the ramp."""
 
 LARGEST_LOOKED_AT = 24.0
 """A mass fills what is seen then, so one look has to do."""
@@ -42,8 +44,8 @@ LARGEST_LOOKED_AT = 24.0
 LOOK_EDGE = 48
 """Voxels along the edge of what is seen then."""
 
-LOOK_BORDER = 2
-"""Cells at its border that are not believed, for what lies beyond is not seen."""
+LOOK_AROUND = 1
+"""Cells on each side of a mark that the second look may change."""
 
 _CLOSE_MM = 4.0
 
@@ -108,6 +110,9 @@ def _looked_again(
 ) -> Float32Array:
     """Average what was said around the best marks with what mirror images say.
 
+    The mean counts the more, the surer the mark was at first sight, so that a mark that
+    is looked at again only just does not differ from one that only just is not.
+
     Args:
         hu: (slice, row, column, 1).
         said: (slice / 4, row / 4, column / 4, 5) of the network.
@@ -120,37 +125,38 @@ def _looked_again(
     if not len(starts):
         return said
     crops = np.stack([_crop(hu, start) for start in starts])
-    total = np.zeros(said.shape[:3], np.float32)
-    summed = np.zeros_like(said)
-    inner = slice(LOOK_BORDER, -LOOK_BORDER)
+    views = np.zeros((len(starts), *(LOOK_EDGE // STRIDE,) * 3, 5), np.float32)
     for axis in (1, 2, 3):
         found = np.array(predict(np.ascontiguousarray(np.flip(crops, axis))))
         found = np.flip(found, axis).astype(np.float32)
         found[..., axis] *= -1  # the place along a mirrored axis
-        for start, cells in zip(starts, found, strict=True):
-            box = tuple(
-                slice(
-                    a // STRIDE + LOOK_BORDER, (a + LOOK_EDGE) // STRIDE - LOOK_BORDER
-                )
-                for a in start.tolist()
-            )
-            summed[box] += cells[inner, inner, inner]
-            total[box] += 1
-    # where crops overlap, each view counts as often as there are crops
-    views = total[..., None] / 3
-    return np.asarray(
-        np.where(views > 0, (said + summed / np.maximum(views, 1)) / 4, said),
-        np.float32,
+        views += found
+    out = said.copy()
+    surest_last = zip(
+        marks.index[small], marks.chance[small], starts, views, strict=True
     )
+    for index, chance, start, seen in reversed(list(surest_last)):
+        first = start // STRIDE
+        cell = np.floor((index + 0.5) / STRIDE).astype(int)
+        low = np.maximum(cell - LOOK_AROUND, first)
+        high = np.minimum(cell + LOOK_AROUND + 1, first + LOOK_EDGE // STRIDE)
+        whole = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        part = tuple(
+            slice(a, b) for a, b in zip(low - first, high - first, strict=True)
+        )
+        share = float(np.clip((chance - LOOKED_AT_FROM) / LOOK_RAMP, 0, 1))
+        mean = (said[whole] + seen[part]) / 4
+        out[whole] = share * mean + (1 - share) * said[whole]
+    return out
 
 
 def _crops_around(index: FloatArray, shape: Sequence[int]) -> npt.NDArray[np.int64]:
-    """Place a crop around each mark, on the grid of the coarsest cells, once each."""
+    """Place a crop around each mark, on the grid of the coarsest cells."""
     starts = np.rint((index - LOOK_EDGE / 2) / SIZE_MULTIPLE) * SIZE_MULTIPLE
     last = np.array(shape) - LOOK_EDGE
     if not len(index) or (last < 0).any():  # smaller than a crop: one look is enough
         return np.zeros((0, 3), np.int64)
-    return np.asarray(np.unique(np.clip(starts, 0, last).astype(np.int64), axis=0))
+    return np.asarray(np.clip(starts, 0, last).astype(np.int64))
 
 
 def _crop(hu: Float32Array, start: npt.NDArray[np.int64]) -> Float32Array:

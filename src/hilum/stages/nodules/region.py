@@ -13,6 +13,8 @@ from hilum.volume import CTVolume, HUArray, Mask
 
 BoolArray = npt.NDArray[np.bool_]
 
+_SAME = 1e-3
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
@@ -89,7 +91,8 @@ def _box_around(lungs: Mask, margin_mm: float) -> tuple[Index, Index] | None:
         filled = np.flatnonzero(lungs.voxels.any(axis=others))
         if not filled.size:
             return None
-        margin = int(np.ceil(margin_mm / spacing))
+        # formats that hold float32 must not turn 15 slices into 16
+        margin = int(np.ceil(margin_mm / spacing - _SAME))
         start.append(max(int(filled[0]) - margin, 0))
         stop.append(min(int(filled[-1]) + 1 + margin, lungs.grid.shape[axis]))
     return (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
