@@ -19,7 +19,7 @@ from typing import Any
 
 from hilum._talk import Talk
 from hilum._version import __version__
-from hilum.cli.clinical import add_risk
+from hilum.cli.clinical import add_risk, facts_of
 from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
 from hilum.errors import HilumError
 
@@ -145,7 +145,9 @@ def _add_assess(commands: Commands) -> None:
         help="comma-separated, of html and json; the JSON is always written; "
         "default: %(default)s",
     )
-    command.add_argument("--age", type=float, metavar="YEARS", help="of the patient")
+    command.add_argument(
+        "--age", dest="age_years", type=float, metavar="YEARS", help="of the patient"
+    )
     command.add_argument("--sex", choices=("female", "male"))
     command.add_argument(
         "--family-history",
@@ -174,8 +176,7 @@ def _add_assess(commands: Commands) -> None:
 
 
 def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
-    from hilum.clinical.facts import Facts  # noqa: PLC0415  keeps --help quick
-    from hilum.pipeline import read_and_assess  # noqa: PLC0415
+    from hilum.pipeline import read_and_assess  # noqa: PLC0415  keeps --help quick
     from hilum.report.documents import (  # noqa: PLC0415
         parse_formats,
         prepare_folder,
@@ -184,16 +185,7 @@ def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
 
     formats = parse_formats(args.formats)
     prepare_folder(args.out)
-    facts = Facts(
-        age_years=args.age,
-        sex=args.sex,
-        family_history=args.family_history,
-        emphysema=args.emphysema,
-        smoker=args.smoker,
-        extrathoracic_cancer=args.extrathoracic_cancer,
-        known_cancer=args.known_cancer,
-        immunosuppressed=args.immunosuppressed,
-    )
+    facts = facts_of(args)
     volume, result = read_and_assess(
         args.source,
         series_uid=args.series_uid,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hilum.clinical.facts import Facts
 
 Commands = Any
 """argparse keeps the type of its subparsers private."""
@@ -17,6 +20,13 @@ KINDS = {
     "nonsolid": "ground-glass",
 }
 """Words for a kind of nodule, and ours."""
+
+
+def facts_of(args: argparse.Namespace) -> Facts:
+    """Gather what the arguments of a command tell of the patient."""
+    from hilum.clinical.facts import Facts  # noqa: PLC0415  keeps --help quick
+
+    return Facts(**{f.name: getattr(args, f.name, None) for f in fields(Facts)})
 
 
 def add_risk(commands: Commands) -> list[argparse.ArgumentParser]:
@@ -75,15 +85,9 @@ def _add_brock(models: Commands) -> None:
 
 
 def _brock(args: argparse.Namespace, _talk: Any) -> dict[str, Any]:
-    from hilum.clinical.facts import Facts  # noqa: PLC0415  keeps --help quick
-    from hilum.clinical.risk import estimate_brock  # noqa: PLC0415
+    from hilum.clinical.risk import estimate_brock  # noqa: PLC0415  keeps --help quick
 
-    facts = Facts(
-        age_years=args.age_years,
-        sex=args.sex,
-        family_history=args.family_history,
-        emphysema=args.emphysema,
-    )
+    facts = facts_of(args)
     return estimate_brock(
         facts,
         diameter_mm=args.diameter_mm,
@@ -115,15 +119,9 @@ def _add_mayo_facts(command: argparse.ArgumentParser) -> None:
 
 
 def _mayo(args: argparse.Namespace, _talk: Any) -> dict[str, Any]:
-    from hilum.clinical.facts import Facts  # noqa: PLC0415  keeps --help quick
-    from hilum.clinical.risk import estimate_mayo  # noqa: PLC0415
+    from hilum.clinical.risk import estimate_mayo  # noqa: PLC0415  keeps --help quick
 
-    facts = Facts(
-        age_years=args.age_years,
-        smoker=args.smoker,
-        extrathoracic_cancer=args.extrathoracic_cancer,
-        known_cancer=args.known_cancer,
-    )
+    facts = facts_of(args)
     return estimate_mayo(
         facts,
         diameter_mm=args.diameter_mm,
@@ -305,8 +303,7 @@ def _add_fleischner(models: Commands) -> None:
 
 
 def _fleischner(args: argparse.Namespace, _talk: Any) -> dict[str, Any]:
-    from hilum.clinical.facts import Facts  # noqa: PLC0415  keeps --help quick
-    from hilum.clinical.fleischner import FoundNodule, fleischner  # noqa: PLC0415
+    from hilum.clinical.fleischner import FoundNodule, fleischner  # noqa: PLC0415  keeps --help quick
 
     nodule = FoundNodule(
         kind=KINDS[args.kind],  # type: ignore[arg-type]
@@ -315,11 +312,7 @@ def _fleischner(args: argparse.Namespace, _talk: Any) -> dict[str, Any]:
         solid_mm=args.solid_mm,
         multiple=args.multiple,
     )
-    facts = Facts(
-        age_years=args.age_years,
-        known_cancer=args.known_cancer,
-        immunosuppressed=args.immunosuppressed,
-    )
+    facts = facts_of(args)
     return fleischner(nodule, facts, risk=args.risk).to_json()
 
 

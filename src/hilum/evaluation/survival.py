@@ -114,9 +114,9 @@ def followed_until(time: Floats, event: Bools, at: Floats) -> Floats:
         event: (n,) bool, the real one.
         at: (k,) times.
     """
-    moments = np.unique(time)
-    ended = np.array([np.sum((time == m) & ~event) for m in moments])
-    at_risk = np.array([np.sum(time > m) for m in moments]) + ended
+    moments, at_moment, count = np.unique(time, return_inverse=True, return_counts=True)
+    ended = np.bincount(at_moment, weights=~event, minlength=len(moments))
+    at_risk = len(time) - np.cumsum(count) + ended
     factor = np.where(at_risk > 0, 1 - ended / np.maximum(at_risk, 1), 1.0)
     curve = np.concatenate([[1.0], np.cumprod(factor)])
     return np.asarray(curve[np.searchsorted(moments, at, side="right")])

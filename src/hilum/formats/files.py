@@ -57,19 +57,7 @@ def read_volume(path: str | Path) -> CTVolume:
         InputError: The file is absent, damaged, of another kind, not in HU, or
             not the size of a chest.
     """
-    path = Path(path)
-    extension = _known_extension(path)
-    try:
-        if extension in (".nii", ".nii.gz"):
-            return read_nifti(path, name=_stem(path, extension))
-        if extension == ".npz":
-            return read_archive(path, name=_stem(path, extension))
-        return read_metaimage(path, name=_stem(path, extension))
-    except OSError as error:
-        raise InputError(
-            f"Cannot read `{name_of(path)}`: {error.strerror or type(error).__name__}. "
-            "Check that the file exists and may be read."
-        ) from error
+    return _read(Path(path))
 
 
 def read_mask(path: str | Path) -> Mask:
@@ -86,19 +74,11 @@ def read_mask(path: str | Path) -> Mask:
             are no labels from 0 to 255.
     """
     path = Path(path)
-    extension = _known_extension(path)
-    if extension == ".npz":
+    if _known_extension(path) == ".npz":
         raise InputError(
             f"`{name_of(path)}` holds a CT. Give a mask as .nii, .nii.gz, .mha or .mhd."
         )
-    read = read_nifti if extension in (".nii", ".nii.gz") else read_metaimage
-    try:
-        volume = read(path, name=_stem(path, extension), labels=True)
-    except OSError as error:
-        raise InputError(
-            f"Cannot read `{name_of(path)}`: {error.strerror or type(error).__name__}. "
-            "Check that the file exists and may be read."
-        ) from error
+    volume = _read(path, labels=True)
     low, high = int(volume.hu.min()), int(volume.hu.max())
     if low < 0 or high > 255:
         raise InputError(
@@ -146,6 +126,22 @@ def write_mask(mask: Mask, path: str | Path) -> None:
             "Use .nii.gz or .mha, which viewers open."
         )
     _write(Stored(mask.voxels.astype(np.uint8), mask.grid, None), path)
+
+
+def _read(path: Path, *, labels: bool = False) -> CTVolume:
+    """Read a CT, or labels, by what the name says."""
+    extension = _known_extension(path)
+    name = _stem(path, extension)
+    try:
+        if extension == ".npz":
+            return read_archive(path, name=name)
+        read = read_nifti if extension in (".nii", ".nii.gz") else read_metaimage
+        return read(path, name=name, labels=labels)
+    except OSError as error:
+        raise InputError(
+            f"Cannot read `{name_of(path)}`: {error.strerror or type(error).__name__}. "
+            "Check that the file exists and may be read."
+        ) from error
 
 
 def _write(stored: Stored, path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,9 +9,9 @@ from hilum.clinical.facts import Facts
 from hilum.clinical.fleischner import FoundNodule, fleischner, risk_group
 from hilum.clinical.lungrads import ScreeningFinding, judge_exam, judge_range
 from hilum.clinical.risk import BROCK_FACTS, estimate_mayo
-from hilum.clinical.risk.mayo import MAYO_SIZES_MM
+from hilum.clinical.risk.estimate import middle_of
 from hilum.errors import InputError
-from hilum.findings import Guidelines, Nodule, Probability
+from hilum.findings import Guidelines, Nodule
 
 ERROR_SHARE = 0.2
 LEAST_ERROR_MM = 1.0
@@ -117,18 +116,13 @@ def mayo_line(nodules: Sequence[Nodule], facts: Facts) -> dict[str, Any] | None:
     """
     if not nodules:
         return None
-    size = nodules[0].diameter_mm
-    smallest, largest = MAYO_SIZES_MM
-    if not smallest <= size <= largest:
-        why = f"{size:.1f} mm; the model holds for {smallest:g} to {largest:g} mm"
-        return {"not_applicable": why}
 
     def ask() -> dict[str, Any]:
-        said = estimate_mayo(facts, diameter_mm=size)
+        said = estimate_mayo(facts, diameter_mm=nodules[0].diameter_mm)
         return {
             "model": said.model,
             "nodule": 1,
-            "probability": _middle(said.low, said.high).to_json(),
+            "probability": middle_of(said.low, said.high).to_json(),
             "population": said.population,
             "missing": list(said.missing),
         }
@@ -183,13 +177,6 @@ def _possible(nodule: Nodule) -> tuple[str, str]:
         solid = ScreeningFinding(kind="solid", diameter_mm=nodule.diameter_mm)
         return "1", judge_range(solid, error_mm=error_mm)[1]
     return judge_range(finding, error_mm=error_mm)
-
-
-def _middle(low: float, high: float) -> Probability:
-    """Put the value of a range in its middle on the logit scale, as Brock's."""
-    logits = [math.log(p / (1 - p)) for p in (low, high)]
-    value = 1 / (1 + math.exp(-sum(logits) / 2))
-    return Probability(low=low, value=min(max(value, low), high), high=high)
 
 
 def _or_why_not(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:

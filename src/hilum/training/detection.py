@@ -97,7 +97,7 @@ def train_nodules(
     settings = settings or DetectionSettings()
     cases = read_scans(data)
     patients = deal_patients(cases, settings.folds, settings.fit.seed)
-    scenes = load_scenes(data, out / "scenes")
+    scenes = load_scenes(cases, data, out / "scenes")
     implants = load_implants(data)
     networks: list[tuple[frozenset[str], Path]] = []
     for fold in [*range(settings.folds), None]:
@@ -120,12 +120,13 @@ def train_nodules(
     return judge_detectors(cases, networks, out) | {"settings": to_table(settings)}
 
 
-def load_scenes(data: Path, out: Path) -> tuple[Scene, ...]:
+def load_scenes(cases: Sequence[ScanCase], data: Path, out: Path) -> tuple[Scene, ...]:
     """Prepare the scans of a folder, or load what was prepared before.
 
     Args:
-        data: See `hilum.datasets.scans`; with reader files of LIDC, non-nodules
-            count as traps, and nodules below 3 mm neither way.
+        cases: Of `hilum.datasets.scans.read_scans`.
+        data: Their folder; with reader files of LIDC in it, non-nodules count as
+            traps, and nodules below 3 mm neither way.
         out: Gets a file for each scan.
 
     Raises:
@@ -136,7 +137,7 @@ def load_scenes(data: Path, out: Path) -> tuple[Scene, ...]:
         if not readings and (data / name).is_file():
             readings = read_lidc(data / name)
     found = []
-    for case in read_scans(data):
+    for case in cases:
         path = out / f"{case.series_uid}.npz"
         if not path.exists():
             scene = _scene_of(case, readings.get(case.series_uid))

@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from hilum.datasets.scans import CERTAIN_READERS
 from hilum.findings import Annotation, Candidate, Point
 from hilum.stages.nodules import NoduleDetector
 from hilum.stages.nodules.detector import NETWORK_VOXEL_MM as VOXEL_MM
@@ -21,7 +22,6 @@ from hilum.stages.nodules.network import MARGIN_MM
 from hilum.stages.nodules.region import Region
 from hilum.volume import CTVolume, HUArray, Mask
 
-LEAST_READERS = 3
 LEAST_HIT_MM = 4.0
 _PLACES = 40_000
 _PLEURA_MM = 3.0
@@ -102,12 +102,12 @@ def make_scene(
         return None
     detect = detect or NoduleDetector(weights="", max_candidates=150)
     known = tuple(annotations)
-    sure = [a for a in known if a.readers >= LEAST_READERS]
-    unsure = [a for a in known if a.readers < LEAST_READERS]
+    sure = [a for a in known if a.readers >= CERTAIN_READERS]
+    unsure = [a for a in known if a.readers < CERTAIN_READERS]
     found = [*detect(volume, lungs), *(Candidate(p, 0.0, 0.0) for p in traps)]
     found = [c for c in found if not _hits(c, known)]
     rng = np.random.default_rng(0)
-    outside = region.distance_mm()
+    outside = region.distance_mm
     inside, pleural, vascular = _places(region.hu, outside, rng)
     return Scene(
         name=volume.series_uid,

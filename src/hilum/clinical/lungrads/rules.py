@@ -99,7 +99,7 @@ def judge_finding(finding: ScreeningFinding) -> Verdict:
         'solid, baseline, 8.4 mm mean diameter: >= 8 and < 15 mm -> 4A'
     """
     verdict = _judge(finding)
-    if not finding.seen_first and finding.status in ("stable", "decreased"):
+    if finding.status in ("stable", "decreased"):
         verdict = _step_down(finding, verdict)
     if finding.suspicious and verdict.category in ("3", "4A", "4B"):
         words = ", ".join(finding.suspicious)

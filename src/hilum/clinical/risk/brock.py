@@ -12,10 +12,10 @@ from hilum.clinical.risk.estimate import (
     RiskEstimate,
     Term,
     age_doubts,
+    middle_of,
     options,
     probability_of,
     say_sum,
-    sigmoid,
 )
 from hilum.errors import InputError
 from hilum.findings import NoduleType, Probability, Record
@@ -254,9 +254,7 @@ def brock_range(
         for patient in _patients(facts)
         for u in options(upper_lobe)
     ]
-    low, high = min(risks), max(risks)
-    middle = (_logit(low) + _logit(high)) / 2
-    return Probability(low=low, value=min(max(sigmoid(middle), low), high), high=high)
+    return middle_of(min(risks), max(risks))
 
 
 def _terms(factors: BrockFactors) -> tuple[Term, ...]:
@@ -302,7 +300,3 @@ def _patients(facts: Facts) -> list[_Patient]:
         _Patient(age_years=a, female=s, family_history=h, emphysema=e)
         for a, s, h, e in product(ages, sexes, histories, emphysemas)
     ]
-
-
-def _logit(p: float) -> float:
-    return math.log(p / (1 - p))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hilum.findings import Record
+from hilum.findings import Probability, Record
 
 FURTHEST_LOGIT = 700.0
 """Beyond it exp overflows."""
@@ -64,6 +64,22 @@ def probability_of(terms: Iterable[Term]) -> float:
 def sigmoid(x: float) -> float:
     """Give 1 / (1 + exp(-x)), never below 1e-304, where exp would overflow."""
     return 1 / (1 + math.exp(min(-x, FURTHEST_LOGIT)))
+
+
+def middle_of(low: float, high: float) -> Probability:
+    """Put the value of a range in its middle on the logit scale.
+
+    Args:
+        low: Above 0.
+        high: Below 1, at least `low`.
+
+    Example:
+        >>> round(middle_of(0.1, 0.5).value, 6)  # odds of 1/9 and 1: 1/3, so 1/4
+        0.25
+    """
+    logits = [math.log(p / (1 - p)) for p in (low, high)]
+    value = min(max(sigmoid(sum(logits) / 2), low), high)
+    return Probability(low=low, value=value, high=high)
 
 
 def say_sum(terms: Iterable[Term]) -> str:

@@ -188,9 +188,9 @@ def _terms(f: MayoFactors) -> tuple[Term, ...]:
     smallest, largest = MAYO_SIZES_MM
     if not smallest <= f.diameter_mm <= largest:
         raise InputError(
-            f"The Mayo model holds for nodules of {smallest:g} to {largest:g} mm; got "
-            f"{f.diameter_mm:g} mm. Smaller ones are followed by size, larger ones are "
-            "masses."
+            f"The Mayo model holds for {smallest:g} to {largest:g} mm; got "
+            f"{f.diameter_mm:.1f} mm. Smaller ones are followed by size, larger ones "
+            "are masses."
         )
     return (
         Term("intercept", -6.8272),

@@ -72,7 +72,7 @@ def network_marks(
     if mirrored:
         said = _looked_again(hu[0], said, predict)
     marks = marks_of(said, region.hu.shape, least=LEAST_CHANCE)
-    away = region.distance_mm()
+    away = region.distance_mm
     at = np.minimum((marks.index / 2).astype(int), np.array(away.shape) - 1)
     allowed = np.maximum(margin_mm, marks.diameter * region.grid.spacing_mm[0] / 2)
     return marks.kept(away[tuple(np.maximum(at, 0).T)] <= allowed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ BoolArray = npt.NDArray[np.bool_]
 _SAME = 1e-3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # without slots, to keep the distances
 class Region:
     """The box around the lungs.
 
@@ -56,8 +57,9 @@ class Region:
         grid = lungs.grid.crop(*box).regrid((voxel_mm,) * 3)
         return cls(volume.crop(*box).resample_to(grid).hu, grid, lungs)
 
+    @cached_property
     def distance_mm(self) -> npt.NDArray[np.float32]:
-        """Measure how far each voxel lies outside the lungs; 0 in them.
+        """How far each voxel lies outside the lungs; 0 in them; measured once.
 
         Distances are measured on every second voxel, which is precise enough.
         """
@@ -76,7 +78,7 @@ class Region:
 
     def near(self, distance_mm: float) -> BoolArray:
         """Mark the voxels that lie in the lungs or at most this far from them."""
-        near = self.distance_mm() <= distance_mm
+        near = self.distance_mm <= distance_mm
         for axis in range(3):
             near = near.repeat(2, axis=axis)
         z, y, x = self.grid.shape
