@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,14 @@ def example_inputs(
             the three.
         WeightsError: The network cannot be loaded.
     """
+    cases = [case for case in read_nodules(folder) if case.mask is not None]
+    if not cases:
+        raise InputError("The folder has no nodule with a mask to take examples from.")
+    return inputs_of(network, cases[:: max(len(cases) // count, 1)][:count])
+
+
+def inputs_of(network: Path, cases: Sequence[NoduleCase]) -> tuple[Inputs, ...]:
+    """Prepare these nodules, which have masks, as `example_inputs` does a folder's."""
     from hilum.runtime.predictor import Predictor  # noqa: PLC0415  needs Keras
 
     Predictor(network)  # refuses what is not to be trusted
@@ -47,20 +56,16 @@ def example_inputs(
     model = keras.models.load_model(network, compile=False, safe_mode=True)
     names = {tensor.name.split(":")[0] for tensor in model.inputs}
     sizes = tuple(model.inputs[0].shape[1:])
-    if names != {"features", "hu", "mask"} and (len(names) > 1 or len(sizes) != 4):
+    if names == {"features", "hu", "mask"}:
+        prepare: Callable[[NoduleCase], Inputs] = _rated
+    elif len(names) > 1 or len(sizes) != 4:
         raise InputError(
             f"`{network.name}` takes {sorted(names)}; examples are known for networks "
             "of ratings, outlines and marks alone."
         )
-    cases = [case for case in read_nodules(folder) if case.mask is not None]
-    if not cases:
-        raise InputError("The folder has no nodule with a mask to take examples from.")
-    step = max(len(cases) // count, 1)
-    chosen = cases[::step][:count]
-    if len(names) > 1:
-        return tuple(_rated(case) for case in chosen)
-    whole = None in sizes
-    return tuple(_scanned(case) if whole else _outlined(case) for case in chosen)
+    else:
+        prepare = _scanned if None in sizes else _outlined
+    return tuple(prepare(case) for case in cases)
 
 
 def _rated(case: NoduleCase) -> dict[str, npt.NDArray[np.float32]]:
