@@ -12,7 +12,7 @@ from hilum.errors import InputError, WeightsError
 from hilum.nn.layers import HUWindow
 from hilum.nn.models import malignancy_net, segmentation_net
 from hilum.runtime.export import export_weights
-from hilum.runtime.predictor import Predictor, load_predictor
+from hilum.runtime.predictor import Predictor, _hint, load_predictor
 
 HU = np.random.default_rng(0).normal(-500, 400, (2, 8, 8, 8, 1)).astype("float32")
 
@@ -203,6 +203,24 @@ def test_an_export_to_another_kind_of_file_is_refused(saved, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("precision", "flags", "hint"),
+    [
+        ("bf16", "avx512_bf16 amx_tile amx_bf16", "bf16"),
+        ("bf16", "avx512_bf16", "f32"),  # slower in it
+        ("fp32", "amx_bf16", "f32"),
+        ("int8", "amx_bf16", "f32"),
+    ],
+)
+def test_bf16_is_computed_in_only_where_it_is_faster(tmp_path, precision, flags, hint):
+    (tmp_path / "cpuinfo").write_text(f"flags\t: fpu {flags}\n")
+    assert _hint(precision, tmp_path / "cpuinfo") == hint
+
+
+def test_where_nothing_is_told_of_the_processor_it_is_fp32(tmp_path):
+    assert _hint("bf16", tmp_path / "absent") == "f32"
+
+
 def test_bf16_is_half_as_large_and_close(saved, exported, tmp_path):
     made = export_weights(saved[0], tmp_path / "b.xml", precision="bf16")
     whole, half = (

@@ -22,6 +22,7 @@ from hilum.training.detection_views import (
     CropVariety,
     DetectionViews,
     answer_for,
+    between,
     cut,
 )
 from hilum.training.fit import FitSettings
@@ -207,6 +208,21 @@ def test_a_scene_survives_the_disk(tmp_path):
     assert (again.name, again.patient, again.slice_mm) == ("1.2", "p", 1.0)
     np.testing.assert_array_equal(again.hu, scene().hu)
     np.testing.assert_array_equal(again.unsure, scene().unsure)
+
+
+def test_between_voxels_by_hand():
+    hu = np.zeros((2, 2, 3), np.int16)
+    hu[0, 0] = (0, 100, 300)
+    # a quarter of the way along columns: 25 and 150; none along the others
+    found = between(hu, np.array([0, 0, 0.25]))
+    np.testing.assert_array_equal(found, [[[25, 150]]])
+
+
+@given(st.lists(st.floats(0, 0.99), min_size=3, max_size=3), st.integers(0, 2))
+def test_between_voxels_a_ramp_stays_a_ramp(moved, axis):
+    ramp = np.indices((5, 6, 7))[axis].astype(np.int16) * 100
+    expected = ramp[:-1, :-1, :-1] + 100 * moved[axis]
+    np.testing.assert_allclose(between(ramp, np.array(moved)), expected, atol=0.51)
 
 
 # --- folds, and a run

@@ -1,7 +1,8 @@
 """From `.keras` to OpenVINO IR, by Keras's own exporter, and compared with it.
 
 - `fp32`: the same numbers, to 1e-4.
-- `bf16`: computed in bfloat16 where the processor has it; weights half as large.
+- `bf16`: computed in bfloat16 where the processor has matrix units for it, else in
+  fp32; weights half as large.
 - `int8`: weights and activations in 8 bits, their ranges learned from `calibration`.
 
 Whether bf16 and int8 are good enough shows in the figure that they serve.

@@ -26,6 +26,9 @@ Arrays = Array | Mapping[str, Array]
 PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """What OpenVINO computes in, by what was exported: int8 is in the network itself."""
 
+BF16_UNITS = "amx_bf16"
+"""What Linux calls the units that make bf16 faster; without them it is slower."""
+
 _LIMIT_BYTES = 1 << 28
 _KERAS_MODULES = frozenset(
     f"keras{tail}"
@@ -139,7 +142,7 @@ def _load_openvino(path: Path) -> tuple[Any, str]:
         model = core.read_model(path)
         precision = _stated_precision(model)
         options = {
-            "INFERENCE_PRECISION_HINT": PRECISION_HINTS[precision],
+            "INFERENCE_PRECISION_HINT": _hint(precision),
             "PERFORMANCE_HINT": "LATENCY",
         }
         compiled = core.compile_model(model, "CPU", options)
@@ -156,6 +159,15 @@ def _load_openvino(path: Path) -> tuple[Any, str]:
         return arrays[0] if len(arrays) == 1 else dict(zip(names, arrays, strict=True))
 
     return run, precision
+
+
+def _hint(precision: str, processor: Path = Path("/proc/cpuinfo")) -> str:
+    """Choose what to compute in: bf16 only where the processor gains by it."""
+    try:
+        gains = BF16_UNITS in processor.read_text()
+    except OSError:  # not Linux: nothing to tell it by
+        gains = False
+    return PRECISION_HINTS[precision if precision != "bf16" or gains else "fp32"]
 
 
 def _stated_precision(model: Any) -> str:

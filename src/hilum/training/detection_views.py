@@ -39,6 +39,8 @@ class CropVariety:
         noise_hu: Standard deviation of the noise is drawn up to this.
         pleural: Share of inserted nodules at the pleura.
         vascular: Share of inserted nodules on a vessel.
+        between: Share of crops that are sampled between the voxels of the scan, for
+            a nodule seldom lies in the middle of one.
     """
 
     edge: int = 48
@@ -46,6 +48,7 @@ class CropVariety:
     noise_hu: float = 20.0
     pleural: float = 0.4
     vascular: float = 0.2
+    between: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse crops that the network cannot take."""
@@ -100,7 +103,7 @@ class DetectionViews:
         for _ in range(_TRIES if kind == "inserted" else 1):
             place = self._place(scene, kind, rng)
             start = np.rint(place - edge / 2 + shift).astype(int)
-            hu = cut(scene.hu, start, edge)
+            hu = cut(scene.hu, start, edge + 1)
             nodules = scene.nodules - np.array([*start, 0])
             unsure = scene.unsure - np.array([*start, 0])
             if kind != "inserted":
@@ -109,7 +112,9 @@ class DetectionViews:
             if new is not None:
                 hu, nodules = new
                 break
-        hu, nodules, unsure = _turned(hu, nodules, unsure, rng)
+        moved = rng.uniform(size=3) * (rng.uniform() < self.variety.between)
+        hu, offset = between(hu, moved), np.array([*moved, 0])
+        hu, nodules, unsure = _turned(hu, nodules - offset, unsure - offset, rng)
         values = hu.astype(np.float32) + rng.normal(0, self.variety.shift_hu)
         noise = rng.uniform(0, self.variety.noise_hu)
         values += noise * rng.standard_normal(values.shape, np.float32)
@@ -165,6 +170,23 @@ def cut(hu: HUArray, start: npt.NDArray[np.int64], edge: int) -> HUArray:
         )
         out[goal] = hu[source]
     return out
+
+
+def between(hu: HUArray, moved: npt.NDArray[np.float64]) -> HUArray:
+    """Sample a cube between its voxels, linearly.
+
+    Args:
+        hu: (slice, row, column).
+        moved: (3,) how far along each axis, in voxels, from 0 to below 1.
+
+    Returns:
+        One voxel smaller along each axis.
+    """
+    values = hu.astype(np.float32)
+    for axis, share in enumerate(moved.tolist()):
+        low, high = np.split(values, [-1], axis)[0], np.split(values, [1], axis)[1]
+        values = low + np.float32(share) * (high - low) if share else low
+    return np.rint(values).astype(np.int16)
 
 
 def answer_for(

@@ -31,7 +31,7 @@ _LEAST_SEEN = 0.4
 _FAINT = 0.12
 _FAINTNESS = (0.3, 0.65)
 _SUBSOLID_TEXTURE = 3.5
-_SUBSOLID_WEIGHT = 3.0
+_SUBSOLID_WEIGHT = 5.0
 
 Float32Array = npt.NDArray[np.float32]
 

@@ -1,0 +1,138 @@
+"""What other learners make of the same features, and how well readers agree.
+
+    python benchmarks/learners.py
+
+Five learners of scikit-learn on the 87 features of `hilum.features` from the readers'
+masks, out of fold over the five folds of `hilum train malignancy`. Then one reader of
+LIDC against the mean of the others, on all nodules that four readers rated: what the
+labels themselves allow. Needs the data that HILUM_DATA names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+from sklearn.linear_model import RidgeCV
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
+
+from hilum.datasets import folds_by_patient, load_nodule, read_nodules
+from hilum.datasets.lidc import ReaderMark, Reading, read_lidc
+from hilum.evaluation.intervals import bootstrap
+from hilum.evaluation.ranking import area_under_curve
+from hilum.features import nodule_features
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("HILUM_DATA", ROOT.parent / "shared" / "data"))
+KERNEL = ConstantKernel(1) * RBF(15.0) + WhiteKernel(0.3)
+LEARNERS: dict[str, Callable[[], Any]] = {
+    "ridge": lambda: RidgeCV(np.logspace(0, 4, 9)),
+    "support vectors": lambda: SVR(C=1, gamma=0.003, epsilon=0.2),
+    "Gaussian process": lambda: GaussianProcessRegressor(KERNEL, normalize_y=True),
+    "extra trees": lambda: ExtraTreesRegressor(
+        400, min_samples_leaf=2, max_features=0.4, n_jobs=2, random_state=0
+    ),
+    "MLP 87-48-24": lambda: MLPRegressor(
+        (48, 24), alpha=1, max_iter=120, batch_size=64
+    ),
+}
+_NEAR = 12.0
+
+
+def compare_learners() -> None:
+    """Print the AUC of each learner, out of fold, with its interval over patients."""
+    cases = [c for c in read_nodules(DATA / "nodules") if c.mask is not None]
+    features = np.stack([nodule_features(*load_nodule(case)) for case in cases])
+    low, high = np.percentile(features, [1, 99], axis=0)
+    clipped = np.clip(features.astype(np.float64), low, high)
+    folds = folds_by_patient(cases, 5, 0)
+    patients = np.array([case.patient for case in cases])
+    mode = np.array([case.modes.malignancy or np.nan for case in cases])
+    mean = np.array([case.ratings.malignancy or np.nan for case in cases])
+    target = np.where(np.isnan(mean), mode, mean)
+    truths = {
+        "mean": (mean >= 3.5, (mean >= 3.5) | (mean <= 2.5)),
+        "mode": (mode >= 4, (mode >= 4) | (mode <= 2)),
+    }
+    for name, learner in LEARNERS.items():
+        said = np.zeros(len(cases))
+        for fold in range(5):
+            seen = folds != fold
+            model = make_pipeline(StandardScaler(), learner())
+            model.fit(clipped[seen], target[seen])
+            said[~seen] = model.predict(clipped[~seen])
+        line = f"{name:24}"
+        for title, (truth, counts) in truths.items():
+            at = np.flatnonzero(counts)
+            figure = bootstrap(
+                lambda k, at=at, truth=truth, said=said: area_under_curve(
+                    said[at[k]], truth[at[k]]
+                ),
+                patients[at],
+            )
+            line += (
+                f"{title} {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]  "
+            )
+        print(line, flush=True)
+
+
+def compare_readers() -> None:
+    """Print how well one reader ranks what the mean of the others calls malignant."""
+    readings = read_lidc(DATA / "labels" / "lidc-xml.zip")
+    rows = [
+        (ratings, uid)
+        for uid, reading in sorted(readings.items())
+        for ratings in _rated_by_four(reading)
+    ]
+    ratings = np.array([r for r, _ in rows], np.float64)
+    series = np.array([uid for _, uid in rows])
+    one = ratings.ravel()
+    others = ((ratings.sum(axis=1, keepdims=True) - ratings) / 3).ravel()
+    whose = np.repeat(series, 4)
+    at = np.flatnonzero((others >= 3.5) | (others <= 2.5))
+    figure = bootstrap(
+        lambda k: area_under_curve(one[at[k]], others[at[k]] >= 3.5), whose[at]
+    )
+    print(
+        f"one reader against the mean of three: AUC {figure.value:.3f} "
+        f"[{figure.low:.3f}, {figure.high:.3f}], {len(rows)} nodules of four readers"
+    )
+
+
+def _rated_by_four(reading: Reading) -> Iterator[list[int]]:
+    """Bring together the marks of a nodule that four readers rated, by middles."""
+    groups: list[list[ReaderMark]] = []
+    for mark in (m for m in reading.marks if m.kind == "nodule" and m.malignancy):
+        for group in groups:
+            if np.linalg.norm(_middle(mark) - _middle(group[0])) < _NEAR:
+                group.append(mark)
+                break
+        else:
+            groups.append([mark])
+    for group in groups:
+        if len(group) == 4 and len({mark.reader for mark in group}) == 4:
+            yield [int(mark.malignancy or 0) for mark in group]
+
+
+def _middle(mark: ReaderMark) -> np.ndarray:
+    """Give the middle of a mark: column and row in pixels, slice in mm."""
+    points = np.array(
+        [(*pixel, o.z_mm) for o in mark.outlines for pixel in o.pixels], np.float64
+    )
+    return np.asarray(points.mean(axis=0))
+
+
+if __name__ == "__main__":
+    if not (DATA / "nodules").is_dir():
+        raise SystemExit("learners.py needs the data that HILUM_DATA names.")
+    compare_readers()
+    compare_learners()
