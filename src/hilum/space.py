@@ -24,6 +24,10 @@ Index = tuple[int, int, int]
 Spacing = tuple[float, float, float]
 
 
+_SAME_PLACE = 1e-3
+"""A part of a voxel that formats of less precision may move it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Grid:
     """A regular voxel grid placed in the patient.
@@ -233,6 +237,26 @@ class Grid:
         affine[:3, 3] = self.to_world((scale - 1) / 2)
         z, y, x = np.ceil(np.array(self.shape) / scale - 1e-3).astype(int).tolist()
         return Grid((max(z, 1), max(y, 1), max(x, 1)), affine, self.frame_uid)
+
+    def anchored(self) -> Grid:
+        """Move by less than a voxel, inwards, so that (0, 0, 0) mm is a voxel's centre.
+
+        Voxels of grids of the same directions and spacing then lie on one lattice,
+        whatever they were cut from. A voxel fewer along each axis that moves.
+        """
+        moved = np.mod(self.to_index((0.0, 0.0, 0.0)), 1.0)
+        moved[(moved < _SAME_PLACE) | (moved > 1 - _SAME_PLACE)] = 0.0
+        affine = self.affine.copy()
+        affine[:3, 3] = self.to_world(moved)
+        z, y, x = (
+            max(n - int(m > 0), 1) for n, m in zip(self.shape, moved, strict=True)
+        )
+        return Grid((z, y, x), affine, self.frame_uid)
+
+    def lattice_index(self) -> Index:
+        """Count from the voxel at (0, 0, 0) mm to the first, on an anchored grid."""
+        z, y, x = (-np.rint(self.to_index((0.0, 0.0, 0.0)))).astype(int).tolist()
+        return z, y, x
 
     def same_as(self, other: Grid, atol_mm: float = 1e-3) -> bool:
         """Tell whether two grids place every voxel alike.

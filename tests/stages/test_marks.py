@@ -123,6 +123,26 @@ def test_the_shipped_network_marks_a_ball():
         assert marks.diameter[0] == pytest.approx(10, rel=0.3)
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_where_the_region_begins_does_not_matter(mirrored):
+    hu = np.full((96, 96, 96), -850, np.int16)
+    off = np.indices(hu.shape).T - np.array([50, 47, 52])
+    hu[(np.linalg.norm(off, axis=-1) <= 5).T] = 20
+    grid = Grid.axial(hu.shape, spacing_mm=(1.0, 1.0, 1.0), origin_mm=(-30, 17, 5))
+
+    def marked(start):
+        part, box = hu[start[0] :, start[1] :, start[2] :], grid.crop(start, hu.shape)
+        region = Region(part, box, Mask(np.ones(part.shape, np.uint8), box))
+        marks = network_marks(region, shipped(), margin_mm=4, mirrored=mirrored)
+        return box.to_world(marks.index[0]), marks.chance[0]
+
+    place, chance = marked((0, 0, 0))
+    for start in [(5, 3, 7), (16, 1, 0), (0, 9, 14)]:
+        other, other_chance = marked(start)
+        np.testing.assert_allclose(other, place, atol=0.05)
+        assert other_chance == pytest.approx(chance, abs=0.01)  # the ends differ
+
+
 def test_marks_are_the_same_whole_and_in_slabs(monkeypatch):
     hu = lung_with_a_ball((448, 32, 48))
     whole = network._in_slabs(padded(hu), shipped())

@@ -97,7 +97,9 @@ def make_scene(
         traps: More places that look like nodules and are not.
         detect: The classical detector, with 150 candidates unless told otherwise.
     """
-    region = Region.cut(volume, lungs, voxel_mm=VOXEL_MM, margin_mm=MARGIN_MM)
+    region = Region.cut(
+        volume, lungs, voxel_mm=VOXEL_MM, margin_mm=MARGIN_MM, anchored=True
+    )
     if region is None:
         return None
     detect = detect or NoduleDetector(weights="", max_candidates=150)

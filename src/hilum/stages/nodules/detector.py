@@ -139,7 +139,13 @@ class NoduleDetector:
         """
         voxel_mm = NETWORK_VOXEL_MM if self.weights else self.voxel_mm
         margin_mm = MARGIN_MM if self.weights else SURROUNDINGS_MM
-        region = Region.cut(volume, lungs, voxel_mm=voxel_mm, margin_mm=margin_mm)
+        region = Region.cut(
+            volume,
+            lungs,
+            voxel_mm=voxel_mm,
+            margin_mm=margin_mm,
+            anchored=bool(self.weights),
+        )
         if region is None:
             return ()
         return self._marked(region) if self.weights else self._dotted(region)

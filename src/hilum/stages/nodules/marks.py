@@ -45,18 +45,27 @@ class Marks:
         return Marks(self.index[which], self.diameter[which], self.chance[which])
 
 
-def padded(hu: npt.NDArray[np.int16]) -> Float32Array:
-    """Bring a region to sizes that the network takes; its last voxels go on.
+def padded(hu: npt.NDArray[np.int16], first: Index = (0, 0, 0)) -> Float32Array:
+    """Bring a region to sizes that the network takes; its outermost voxels go on.
+
+    Args:
+        hu: (slice, row, column).
+        first: Voxels to add before each axis.
 
     Returns:
         (1, slice, row, column, 1) float32.
     """
-    more = [(0, -n % SIZE_MULTIPLE) for n in hu.shape]
+    more = [(f, -(f + n) % SIZE_MULTIPLE) for f, n in zip(first, hu.shape, strict=True)]
     return np.pad(hu, more, mode="edge").astype(np.float32)[None, ..., None]
 
 
 def marks_of(
-    output: Float32Array, shape: Index, *, least: float, most: int = MOST_MARKS
+    output: Float32Array,
+    shape: Index,
+    *,
+    least: float,
+    most: int = MOST_MARKS,
+    first: Index = (0, 0, 0),
 ) -> Marks:
     """Find the cells that stand out, and say where in them nodules are.
 
@@ -68,6 +77,7 @@ def marks_of(
         shape: Of the region in voxels; marks beyond it fall away.
         least: Chances below it are no marks.
         most: How many are given at most, the surest.
+        first: Voxels that were added before the region; marks in them fall away.
     """
     from scipy import ndimage  # noqa: PLC0415  slow to import
 
@@ -76,6 +86,7 @@ def marks_of(
     cells = np.argwhere((chance == top) & (chance >= least))
     said = output[tuple(cells.T)].astype(np.float64)
     index = cells * STRIDE + (STRIDE - 1) / 2 + STRIDE * np.clip(said[:, 1:4], -1, 1)
+    index -= np.array(first)
     inside = ((index >= -0.5) & (index < np.array(shape) - 0.5)).all(axis=1)
     order = np.flatnonzero(inside)[np.argsort(-said[inside, 0], kind="stable")]
     diameter = np.exp(np.clip(said[:, 4], 0, np.log(_LONGEST)))

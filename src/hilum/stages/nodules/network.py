@@ -59,6 +59,9 @@ def network_marks(
 ) -> Marks:
     """Let the network look over a region, and look again at what it marks.
 
+    The region is brought onto the network's coarsest cells by the patient's
+    coordinates, so that where it begins does not matter.
+
     Args:
         region: Cubic voxels of about 1 mm.
         predict: The network, see `hilum.nn.models.detectors.detection_net`.
@@ -67,11 +70,12 @@ def network_marks(
         mirrored: Look at the three mirror images of the surroundings of the marks as
             well, and take the mean.
     """
-    hu = padded(region.hu)
+    z, y, x = (n % SIZE_MULTIPLE for n in region.grid.lattice_index())
+    hu = padded(region.hu, (z, y, x))
     said = _in_slabs(hu, predict)
     if mirrored:
         said = _looked_again(hu[0], said, predict)
-    marks = marks_of(said, region.hu.shape, least=LEAST_CHANCE)
+    marks = marks_of(said, region.hu.shape, least=LEAST_CHANCE, first=(z, y, x))
     away = region.distance_mm
     at = np.minimum((marks.index / 2).astype(int), np.array(away.shape) - 1)
     allowed = np.maximum(margin_mm, marks.diameter * region.grid.spacing_mm[0] / 2)

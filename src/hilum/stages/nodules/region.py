@@ -33,7 +33,13 @@ class Region:
 
     @classmethod
     def cut(
-        cls, volume: CTVolume, lungs: Mask, *, voxel_mm: float, margin_mm: float
+        cls,
+        volume: CTVolume,
+        lungs: Mask,
+        *,
+        voxel_mm: float,
+        margin_mm: float,
+        anchored: bool = False,
     ) -> Region | None:
         """Cut the box out of a scan and resample it; None without lungs.
 
@@ -42,6 +48,8 @@ class Region:
             lungs: On the grid of the volume; every label counts as lung.
             voxel_mm: Edge of the cubic voxels.
             margin_mm: How much around the lungs to take along.
+            anchored: Put the voxels on the lattice of the patient's coordinates, so
+                that they do not hang on where the voxels of the scan lie.
 
         Raises:
             InputError: The mask is not on the grid of the volume.
@@ -55,6 +63,7 @@ class Region:
         if box is None:
             return None
         grid = lungs.grid.crop(*box).regrid((voxel_mm,) * 3)
+        grid = grid.anchored() if anchored else grid
         return cls(volume.crop(*box).resample_to(grid).hu, grid, lungs)
 
     @cached_property
