@@ -10,8 +10,8 @@ import pytest
 import hilum
 from hilum.clinical.facts import Facts
 from hilum.errors import InputError, WeightsError
-from hilum.findings import Attributes, Candidate, Notice, Probability
-from hilum.pipeline import Pipeline, Selection, judge_scope, read_and_assess
+from hilum.findings import Attributes, Candidate, Probability
+from hilum.pipeline import Pipeline, Selection, read_and_assess
 from hilum.pipeline.guidelines import (
     brock_line,
     fleischner_line,
@@ -159,23 +159,6 @@ def test_selection_by_hand():
     assert [c.score for c in kept] == [0.9, 0.7]
 
 
-def test_thick_slices_are_out_of_scope(phantom):
-    volume = phantom.volume
-    affine = volume.grid.affine.copy()
-    affine[:3, 0] *= 8 / volume.grid.spacing_mm[0]
-    thick = CTVolume(volume.hu, Grid(volume.hu.shape, affine), "1.2.3")
-    scope = judge_scope(thick, ())
-    assert not scope.in_scope
-    assert "Slices are 8.0 mm apart; the limit is 5.0 mm" in scope.reasons[0]
-    assert judge_scope(volume, ()).in_scope
-
-
-def test_thick_coronal_slices_are_out_of_scope():
-    grid = Grid.axial((60, 20, 60), (3.0, 9.0, 3.0))  # slices run from front to back
-    volume = CTVolume(np.full(grid.shape, -800, np.int16), grid, "1.2.3")
-    assert "Slices are 9.0 mm apart" in judge_scope(volume, ()).reasons[0]
-
-
 @pytest.mark.slow
 def test_out_of_scope_gives_no_malignancy_either(phantom):
     affine = phantom.volume.grid.affine.copy()
@@ -269,13 +252,6 @@ def test_facts_are_kept_so_that_it_can_be_done_again(phantom):
     result = hilum.assess(phantom.volume, facts=Facts(age_years=61, sex="female"))
     assert result.provenance.facts["age_years"] == 61
     assert result.provenance.facts["emphysema"] is None
-
-
-@pytest.mark.parametrize("code", ["no-lungs", "lungs-cropped", "one-lung"])
-def test_lungs_decide_the_scope(phantom, code):
-    scope = judge_scope(phantom.volume, (Notice(code, "because", "lungs"),))
-    assert scope.reasons == ("because",)
-    assert judge_scope(phantom.volume, (Notice("other", "x", "lungs"),)).in_scope
 
 
 def test_out_of_scope_gives_no_number_unless_forced():

@@ -1,32 +1,8 @@
-"""Whether the figures hold for a series, and what may be said when they do not."""
+"""What is said of a probability of a patient, and why there may be none."""
 
 from __future__ import annotations
 
 from hilum.findings import Notice, Scope
-from hilum.volume import CTVolume
-
-THICKEST_SLICES_MM = 5.0
-"""Above this spacing nodules fall between slices: no probability is given."""
-
-OUT_OF_SCOPE_NOTICES = ("no-lungs", "lungs-cropped", "one-lung")
-"""Notices of the lungs stage after which the figures do not hold."""
-
-
-def judge_scope(volume: CTVolume, doubts: tuple[Notice, ...]) -> Scope:
-    """Decide whether the figures hold for a series.
-
-    Args:
-        volume: The CT.
-        doubts: Notices of the lungs stage.
-    """
-    reasons = [n.message for n in doubts if n.code in OUT_OF_SCOPE_NOTICES]
-    spacing_mm = max(volume.grid.spacing_mm)  # coronal slices lie along another axis
-    if spacing_mm > THICKEST_SLICES_MM:
-        reasons.append(
-            f"Slices are {spacing_mm:.1f} mm apart; the limit is "
-            f"{THICKEST_SLICES_MM:.1f} mm. Nodules can fall between them."
-        )
-    return Scope(in_scope=not reasons, reasons=tuple(reasons))
 
 
 def patient_notices(
