@@ -21,6 +21,7 @@ from hilum._talk import Talk
 from hilum._version import __version__
 from hilum.cli.clinical import add_risk, facts_of
 from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
+from hilum.cli.submission import add_submission
 from hilum.errors import HilumError
 
 Commands = Any
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         add_train,
         add_export,
         add_calibrate,
+        add_submission,
     ):
         add(commands)
     inner = [*add_risk(commands), *add_evaluate(commands)]
@@ -219,9 +221,12 @@ def _verdict(tree: dict[str, Any]) -> str:
         head += f"; OUT OF SCOPE: {' '.join(tree['scope']['reasons']).rstrip('.')}"
     if risk["value"] is None:
         return head
+    codes = {notice["code"] for notice in tree.get("notices", ())}
+    cohort = "your" if "probability-recalibrated" in codes else "no"
     return (
-        f"{head}; probability of cancer {risk['value']:.0%} "
-        f"({risk['low']:.0%} to {risk['high']:.0%}), not calibrated, for research only"
+        f"{head}; probability of cancer {risk['value']:.1%} "
+        f"({risk['low']:.1%} to {risk['high']:.0%}), calibrated on {cohort} cohort of "
+        "patients, for research only"
     )
 
 

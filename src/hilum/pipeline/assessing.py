@@ -152,7 +152,8 @@ class Pipeline:
             doubts += rating_notices(nodules) if given else ()
         with clock("patient"):
             clinical = self.brock(nodules, facts)
-            risk = self.patient(clinical) if given else Probability.UNKNOWN
+            looks = tuple(nodule.malignancy for nodule in nodules)
+            risk = self.patient(clinical, looks) if given else Probability.UNKNOWN
             doubts += tuple(
                 notice
                 for notice in brock_notices(nodules, facts)

@@ -143,6 +143,7 @@ class BrockModel:
             diameter_mm=nodule.diameter_mm,
             type="solid" if nodule.type == "calcified" else nodule.type,
             count=count,
+            fewest=1,
         )
         if not calcified or risk.value is None:
             return risk

@@ -227,6 +227,7 @@ def brock_range(
     type: NoduleType,
     count: int,
     upper_lobe: bool | None = None,
+    fewest: int | None = None,
 ) -> Probability:
     """Give Brock 2a over everything that the missing facts could be.
 
@@ -237,6 +238,7 @@ def brock_range(
         type: Solid, part-solid or ground-glass.
         count: Nodules on the scan, this one included.
         upper_lobe: None when the lobe is not known.
+        fewest: Count if some of the others are no nodules; None: all are.
 
     Returns:
         Lowest and highest probability, and as value the middle on the logit
@@ -248,11 +250,12 @@ def brock_range(
     risks = [
         brock(
             BrockFactors(
-                **patient, diameter_mm=diameter_mm, type=type, upper_lobe=u, count=count
+                **patient, diameter_mm=diameter_mm, type=type, upper_lobe=u, count=n
             )
         )
         for patient in _patients(facts)
         for u in options(upper_lobe)
+        for n in {count, count if fewest is None else min(fewest, count)}
     ]
     return middle_of(min(risks), max(risks))
 

@@ -42,7 +42,7 @@ def scope_notices(scope: Scope) -> tuple[Notice, ...]:
         scope: The verdict.
     """
     return tuple(
-        Notice(f"scope-{check.code}", check.message, "scope")
+        Notice(check.code, check.message, "scope")
         for check in scope.checks
         if not check.passed and not check.decides
     )
