@@ -106,15 +106,15 @@ def test_provenance_says_what_ran(assessment):
         "brock",
         "patient",
     ]
-    assert provenance.settings["patient"] == {"leak": 0.01, "top": 5}
+    assert provenance.settings["patient"]["leak"] == 0.0025
     json.dumps(assessment.to_json(), allow_nan=False)
 
 
 def test_settings_file_gives_back_the_pipeline(tmp_path):
     path = tmp_path / "s.toml"
-    path.write_text("[patient]\nleak = 0.02\n[selection]\nmax_nodules = 3\n")
+    path.write_text("[patient]\nleak = 0.005\n[selection]\nmax_nodules = 3\n")
     pipeline = Pipeline.from_file(path)
-    assert pipeline.patient.leak == 0.02
+    assert pipeline.patient.leak == 0.005
     assert pipeline.selection == Selection(max_nodules=3)
     assert pipeline.lungs == Pipeline().lungs
     path.write_text("[patient]\nlaek = 0.02\n")
@@ -189,6 +189,12 @@ def test_brock_is_not_quoted_for_what_it_was_not_built_on(assessment):
     line = brock_line(solid, Facts(age_years=60))
     assert line["inputs"]["count"] == 1
     assert line["missing"] == ["sex", "family_history", "emphysema", "lobe"]
+    assert "PanCan" in line["population"]
+    assert "doubts" not in line
+    young = Facts(age_years=40, smoker="never")
+    assert len(brock_line(solid, young)["doubts"]) == 2
+    assert len(lung_rads_line(solid, young)["doubts"]) == 2
+    assert "doubts" not in lung_rads_line(solid, Facts(age_years=77))
 
 
 def test_guidelines_have_their_rules_and_what_is_missing(assessment):

@@ -222,12 +222,19 @@ def _verdict(tree: dict[str, Any]) -> str:
     if risk["value"] is None:
         return head
     codes = {notice["code"] for notice in tree.get("notices", ())}
-    cohort = "your" if "probability-recalibrated" in codes else "no"
+    cohort = "calibrated on a cohort of yours"
+    if "probability-recalibrated" not in codes:
+        cohort = "not calibrated on patients"
+    low, value, high = (_percent(risk[key]) for key in ("low", "value", "high"))
     return (
-        f"{head}; probability of cancer {risk['value']:.1%} "
-        f"({risk['low']:.1%} to {risk['high']:.0%}), calibrated on {cohort} cohort of "
-        "patients, for research only"
+        f"{head}; probability of cancer {value} ({low} to {high}), {cohort}, "
+        "for research only"
     )
+
+
+def _percent(share: float) -> str:
+    """Write a share in percent, small ones to a tenth."""
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
 
 
 def _add_find(commands: Commands) -> None:

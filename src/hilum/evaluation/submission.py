@@ -113,8 +113,8 @@ def _read_folder(folder: Path) -> dict[str, float | None]:
             found[path.name] = Assessment.from_json(tree).cancer_probability.value
         except (OSError, ValueError, InputError) as error:
             raise InputError(
-                f"The {DOCUMENT} of folder {number} of {len(paths)}, by name, cannot be "
-                f"read ({type(error).__name__}). Assess that patient again."
+                f"The {DOCUMENT} of folder {number} of {len(paths)}, by name, cannot "
+                f"be read ({type(error).__name__}). Assess that patient again."
             ) from error
     return found
 
@@ -128,11 +128,9 @@ def _warnings(outside: int, absent: int, extra: int, prior: float) -> tuple[str,
     """Say whose probability is not their own, and who was left out."""
     said = []
     if outside:
-        said.append(
-            f"{outside} patients are out of scope and got the prior of {prior:g}."
-        )
+        said.append(f"Out of scope, given the prior of {prior:g}: {outside} patients.")
     if absent:
-        said.append(f"{absent} patients were not assessed and got the prior {prior:g}.")
+        said.append(f"Not assessed, given the prior of {prior:g}: {absent} patients.")
     if extra:
-        said.append(f"{extra} patients were assessed that the sample does not ask for.")
+        said.append(f"Assessed, but not in the sample and left out: {extra} patients.")
     return tuple(said)

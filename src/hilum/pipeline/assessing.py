@@ -160,7 +160,7 @@ class Pipeline:
                 if given or notice.code == MASS_NOTICE
             )
             doubts += patient_notices(
-                scope, force=force, calibrated=self.patient.calibration is not None
+                scope, force=force, calibrated_on=self.patient.calibrated_on()
             )
         return Assessment(
             series_uid=volume.series_uid,

@@ -82,11 +82,11 @@ class RiskModel:
         `benchmarks/patient.py` shows what the numbers were learned from.
     """
 
-    leak: float = 0.004
-    leak_range: tuple[float, float] = (0.001, 0.01)
+    leak: float = 0.0025
+    leak_range: tuple[float, float] = (0.0003, 0.0086)
     top: int = 5
-    detection: tuple[float, float] = (1.0, 0.0)
-    detection_doubt: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    detection: tuple[float, float] = (1.99, -0.93)
+    detection_doubt: tuple[float, float, float] = (0.123, 0.065, 0.157)
     look: float = 0.2
     calibration: Path | None = None
 
@@ -173,6 +173,18 @@ class RiskModel:
             (malignancy.value or 0.0) * (chance.value or 0.0),
             high * (chance.high or 0.0),
         )
+
+    def calibrated_on(self) -> str | None:
+        """Give what the calibration says of itself; None without one.
+
+        Raises:
+            InputError: It is no file of `hilum calibrate`.
+        """
+        if self.calibration is None:
+            return None
+        self.check()
+        said = json.loads(self.calibration.read_text(encoding="utf-8")).get("sentence")
+        return str(said or "It holds for patients like those of its cohort.")
 
     def check(self) -> None:
         """Refuse a calibration that cannot be read, before any work.

@@ -4,29 +4,38 @@ from __future__ import annotations
 
 from hilum.findings import Notice, Scope
 
+NOT_CALIBRATED = (
+    "The patient's probability has not been calibrated on patients with a known "
+    "outcome. It combines the Brock probabilities of the findings (built on 1,871 "
+    "people who smoked, with 102 malignant nodules), the chance that each is a nodule "
+    "(learned from 20 nodules in 11 scans) and a leak for cancers that no nodule "
+    "explains (2 of 43 of LIDC-IDRI). Its interval covers what is not known of the "
+    "patient, which findings are nodules, and how they look to the networks, with "
+    "their spread; not what was missed, measured wrongly, or is unlike the patients of the "
+    "Brock model."
+)
+
 
 def patient_notices(
-    scope: Scope, *, force: bool, calibrated: bool = False
+    scope: Scope, *, force: bool, calibrated_on: str | None = None
 ) -> tuple[Notice, ...]:
-    """Say how far the patient's probability can be trusted, or why there is none.
+    """Say what the patient's probability was calibrated on, or why there is none.
 
     Args:
         scope: Whether the figures hold.
         force: The probability was asked for all the same.
-        calibrated: A calibration of the user's was applied.
+        calibrated_on: What a calibration of the user's says of itself; None: there is
+            none.
     """
     if not scope.in_scope and not force:
         text = "The series is out of scope, so no probability is given."
         return (Notice("probability-suppressed", text, "patient"),)
     doubts = []
-    if calibrated:
-        text = (
-            "The patient's probability was brought to the cohort of the calibration "
-            "that the settings name; it holds for patients like those."
-        )
+    if calibrated_on is not None:
+        text = f"The patient's probability was recalibrated. {calibrated_on}"
         doubts.append(Notice("probability-recalibrated", text, "patient"))
     else:
-        doubts.append(_not_calibrated())
+        doubts.append(Notice("probability-not-calibrated", NOT_CALIBRATED, "patient"))
     if not scope.in_scope:
         doubts.append(
             Notice(
@@ -37,14 +46,3 @@ def patient_notices(
             )
         )
     return tuple(doubts)
-
-
-def _not_calibrated() -> Notice:
-    return Notice(
-        "probability-not-calibrated",
-        "The patient's probability combines the nodules' Brock probabilities by a "
-        "leaky noisy-or and has not been calibrated on patients. Its interval covers "
-        "what is not known of the patient; it does not cover errors of detection, of "
-        "measurement or of the model.",
-        "patient",
-    )
