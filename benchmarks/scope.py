@@ -13,12 +13,13 @@ import numpy as np
 
 import hilum
 from hilum.pipeline import judge_scope
-from hilum.pipeline.scope.stacking import check_stack
+from hilum.pipeline.scope.stacking import CHANGE_MOST, check_stack
 from hilum.space import Grid
 from hilum.stages.lungs import LungLook, LungSegmenter
 from hilum.volume import CTVolume
 
-MOST_REMOVED = 4
+MOST_REMOVED = 6
+LIMIT = CHANGE_MOST.at_most or 0.0
 CODES = (
     "lung-volume", "smaller-lung", "chest-width", "air-hu", "tissue-hu", "lung-hu",
     "blood-hu", "noise", "sharpness", "metal", "metal-streaks", "slice-jump",
@@ -53,7 +54,8 @@ def measure_real(folder: Path) -> None:
             jumps.append([jump(without(volume, n)) for n in range(1, MOST_REMOVED + 1)])
     print("slice-jump with slices taken out of the middle, over the scans in scope:")
     for n, found in enumerate(np.array(jumps).T, start=1):
-        print(f"{n} slices: {found.min():.2f} to {found.max():.2f}")
+        noticed = f"{np.count_nonzero(found > LIMIT)} of {len(found)} noticed"
+        print(f"{n} slices: {found.min():.2f} to {found.max():.2f}, {noticed}")
 
 
 def measure_time() -> None:

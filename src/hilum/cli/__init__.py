@@ -203,7 +203,10 @@ def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
     talk.say(_verdict(result.to_json()))
     return {
         "series_uid": result.series_uid,
-        "scope": result.scope.to_json(),
+        "scope": {
+            "in_scope": result.scope.in_scope,
+            "reasons": list(result.scope.reasons),
+        },
         "cancer_probability": result.cancer_probability.to_json(),
         "nodules": len(result.nodules),
         "documents": {name: str(path) for name, path in written.items()},

@@ -11,8 +11,8 @@ NOT_CALIBRATED = (
     "(learned from 20 nodules in 11 scans) and a leak for cancers that no nodule "
     "explains (2 of 43 of LIDC-IDRI). Its interval covers what is not known of the "
     "patient, which findings are nodules, and how they look to the networks, with "
-    "their spread; not what was missed, measured wrongly, or is unlike the patients of the "
-    "Brock model."
+    "their spread; not what was missed or measured wrongly, and not that a patient may "
+    "be unlike those of the Brock model."
 )
 
 

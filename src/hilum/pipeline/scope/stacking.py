@@ -2,9 +2,9 @@
 
 Positions tell that best, and reading asks them; what is measured here holds for files
 without positions too. Of the eleven scans the largest change from one slice to the next
-is 1.09 to 1.44 times the usual change nearby, the least 0.86 to 0.93. Four slices taken
-out of the middle make it 1.48 to 2.57, so a gap is a doubt and may be missed; a slice
-that comes twice makes it 0.
+is 1.09 to 1.44 times the usual change nearby, the least 0.86 to 0.93. With two slices
+taken out of the middle nine of them exceed the limit, with three ten; so a gap is a
+doubt, and may be missed. A slice that comes twice makes it 0.
 """
 
 from __future__ import annotations
