@@ -79,6 +79,13 @@ def test_a_patient_by_hand():
     assert (nobody.low, nobody.value, nobody.high) == pytest.approx((0.005, 0.01, 0.02))
 
 
+def test_a_leak_of_ones_own_lies_in_its_interval():
+    nobody = RiskModel(leak=0.05)(())
+    assert (nobody.low, nobody.value, nobody.high) == pytest.approx(
+        (0.0003, 0.05, 0.05)
+    )
+
+
 def test_a_chance_of_being_a_nodule_by_hand():
     # score 0.8: log odds ln 4 = 1.386; 2 * ln 4 - ln 2 = ln 8, so 8 / 9
     model = RiskModel(detection=(2.0, -math.log(2)), detection_doubt=(0.0, 0.0, 0.25))
@@ -185,7 +192,7 @@ def test_ends_are_combined_by_themselves():
 @pytest.mark.parametrize(
     ("settings_", "message"),
     [
-        ({"leak": 0.5}, "`leak_range` must hold `leak`"),
+        ({"leak_range": (0.5, 0.1)}, "`leak_range` must rise"),
         ({"leak_range": (0.0, 1.0)}, "`leak_range`"),
         ({"detection": (0.5, 0.0)}, "rise with the score beyond its doubt"),
         ({"detection_doubt": (0.1, 1.0, 0.1)}, "`detection`"),

@@ -69,7 +69,7 @@ class RiskModel:
 
     Attributes:
         leak: Probability of a cancer that no detected nodule explains.
-        leak_range: Between what it may lie.
+        leak_range: Between what it may lie; widened to hold a leak beyond.
         top: How many of the most suspicious nodules count.
         detection: Slope and offset from the log odds of a detection score to those of
             being a nodule.
@@ -95,10 +95,9 @@ class RiskModel:
         if not 0 <= self.leak < 1:
             raise InputError(f"`leak` must lie in [0, 1); got {self.leak}.")
         low, high = self.leak_range
-        if not 0 <= low <= self.leak <= high < 1:
+        if not 0 <= low <= high < 1:
             raise InputError(
-                f"`leak_range` must hold `leak` and lie in [0, 1); got {low} to {high} "
-                f"for {self.leak}. Give both."
+                f"`leak_range` must rise and lie in [0, 1); got {low} to {high}."
             )
         if self.top < 1:
             raise InputError(f"`top` must be at least 1; got {self.top}.")
@@ -134,7 +133,8 @@ class RiskModel:
             )
         seen = looks or (Probability.UNKNOWN,) * len(nodules)
         causes = [self._cause(n, look) for n, look in zip(nodules, seen, strict=True)]
-        leaks = (self.leak_range[0], self.leak, self.leak_range[1])
+        least, most = self.leak_range
+        leaks = (min(self.leak, least), self.leak, max(self.leak, most))
         low, value, high = (
             leaky_noisy_or(sorted(end, reverse=True)[: self.top], leak=leak)
             for end, leak in zip(zip(*causes, strict=True) if causes else ((),) * 3,
