@@ -13,7 +13,7 @@ import pytest
 import hilum
 from hilum import cli
 from hilum.clinical.facts import Facts
-from hilum.evaluation import calibrate
+from hilum.evaluation import calibrate, write_submission
 from hilum.pipeline import assess, detect, segment
 from hilum.report.documents import write_documents
 
@@ -238,6 +238,7 @@ FUNCTIONS = {
     "segment": (segment,),
     "detect": (detect,),
     "calibrate": (calibrate,),
+    "submission": (write_submission,),
     "phantom": (hilum.write_phantom, hilum.PhantomSettings),
 }
 ALIASES = {"age": "age_years"}

@@ -252,6 +252,31 @@ class Nodule(Record):
         return self.detection_score * (self.malignancy.value or 0.0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeCheck(Record):
+    """One thing that was measured to tell whether the figures hold.
+
+    Attributes:
+        code: Stable name of what was measured, such as "slice-spacing".
+        value: What was measured; None where a tag was read.
+        at_least: Lower limit, or None.
+        at_most: Upper limit, or None.
+        unit: Of the three; "" for a ratio.
+        passed: Whether the value lies within the limits.
+        decides: Whether failing puts the series out of scope; if not it is a doubt.
+        message: The same in words.
+    """
+
+    code: str
+    value: float | None
+    at_least: float | None
+    at_most: float | None
+    unit: str
+    passed: bool
+    decides: bool
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class Scope(Record):
     """Whether the series is one that the figures hold for.
@@ -259,10 +284,12 @@ class Scope(Record):
     Attributes:
         in_scope: True when nothing speaks against it.
         reasons: Why not, in words with the measured value and the limit.
+        checks: Everything that was measured for it.
     """
 
     in_scope: bool
     reasons: tuple[str, ...] = ()
+    checks: tuple[ScopeCheck, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,8 @@ class Acquisition(Record):
         body_part: BodyPartExamined.
         description: SeriesDescription.
         acquired: AcquisitionDate or SeriesDate, YYYYMMDD.
+        interpolated_slices: How many slices were missing and made up; None: none
+            that is known of.
     """
 
     study_uid: str | None = None
@@ -56,6 +58,7 @@ class Acquisition(Record):
     body_part: str | None = None
     description: str | None = None
     acquired: str | None = None
+    interpolated_slices: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

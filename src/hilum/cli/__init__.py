@@ -21,6 +21,7 @@ from hilum._talk import Talk
 from hilum._version import __version__
 from hilum.cli.clinical import add_risk, facts_of
 from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
+from hilum.cli.submission import add_submission
 from hilum.errors import HilumError
 
 Commands = Any
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         add_train,
         add_export,
         add_calibrate,
+        add_submission,
     ):
         add(commands)
     inner = [*add_risk(commands), *add_evaluate(commands)]
@@ -201,7 +203,10 @@ def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
     talk.say(_verdict(result.to_json()))
     return {
         "series_uid": result.series_uid,
-        "scope": result.scope.to_json(),
+        "scope": {
+            "in_scope": result.scope.in_scope,
+            "reasons": list(result.scope.reasons),
+        },
         "cancer_probability": result.cancer_probability.to_json(),
         "nodules": len(result.nodules),
         "documents": {name: str(path) for name, path in written.items()},
@@ -219,10 +224,20 @@ def _verdict(tree: dict[str, Any]) -> str:
         head += f"; OUT OF SCOPE: {' '.join(tree['scope']['reasons']).rstrip('.')}"
     if risk["value"] is None:
         return head
+    codes = {notice["code"] for notice in tree.get("notices", ())}
+    cohort = "calibrated on a cohort of yours"
+    if "probability-recalibrated" not in codes:
+        cohort = "not calibrated on patients"
+    low, value, high = (_percent(risk[key]) for key in ("low", "value", "high"))
     return (
-        f"{head}; probability of cancer {risk['value']:.0%} "
-        f"({risk['low']:.0%} to {risk['high']:.0%}), not calibrated, for research only"
+        f"{head}; probability of cancer {value} ({low} to {high}), {cohort}, "
+        "for research only"
     )
+
+
+def _percent(share: float) -> str:
+    """Write a share in percent, small ones to a tenth."""
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
 
 
 def _add_find(commands: Commands) -> None:

@@ -72,6 +72,11 @@ def _add_brock(models: Commands) -> None:
     )
     _add_patient(command)
     command.add_argument("--sex", choices=("female", "male"))
+    command.add_argument(
+        "--smoker",
+        choices=("never", "former", "current"),
+        help="tells whether the model was built on such patients",
+    )
     _flag(command, "--family-history", "lung cancer in the family")
     _flag(command, "--emphysema", "emphysema on CT")
     _add_nodule(command)

@@ -91,7 +91,9 @@ def read_series(series: Series) -> CTVolume:
         np.ascontiguousarray(stack.transpose(order)[steps]),  # copies a part at most
         plan.grid.to_canonical(),
         series.uid,
-        acquisition=plan.first.to_acquisition(),
+        acquisition=replace(
+            plan.first.to_acquisition(), interpolated_slices=len(plan.missing) or None
+        ),
         notices=tuple(notices),
     )
 

@@ -5,7 +5,7 @@ The folder: `ranking` (area under the ROC curve), `agreement` (classes and masks
 patients), `nodules` (all of it over a folder of nodules); `detections` (tables of
 marks), `mistakes` (what makes a FROC curve wrong), `froc`, `luna16` (the protocol);
 `patients` (their tables), `dsb2017`, `outcomes` (follow-up), `survival`, `decisions`,
-`recalibration`; `masks`.
+`recalibration`, `submission`; `masks`.
 """
 
 from hilum.evaluation.agreement import balanced_accuracy, dice, volume_error
@@ -37,6 +37,7 @@ from hilum.evaluation.nodules import (
 from hilum.evaluation.outcomes import OutcomeFigures, evaluate_patients
 from hilum.evaluation.ranking import area_under_curve
 from hilum.evaluation.recalibration import Recalibration, calibrate
+from hilum.evaluation.submission import Submission, write_submission
 from hilum.evaluation.survival import harrell_c, horizon_auc, uno_c
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "PatientFigures",
     "Platt",
     "Recalibration",
+    "Submission",
     "area_under_curve",
     "balanced_accuracy",
     "bootstrap",
@@ -76,4 +78,5 @@ __all__ = [
     "sensitivity_at",
     "uno_c",
     "volume_error",
+    "write_submission",
 ]

@@ -12,7 +12,7 @@ from hilum.pipeline.assessing import (
     read_and_assess,
 )
 from hilum.pipeline.files import detect, segment
-from hilum.pipeline.scope import judge_scope
+from hilum.pipeline.scope import judge_scope, scope_notices
 
 __all__ = [
     "Pipeline",
@@ -22,5 +22,6 @@ __all__ = [
     "detect",
     "judge_scope",
     "read_and_assess",
+    "scope_notices",
     "segment",
 ]

@@ -21,10 +21,10 @@ from hilum.findings import (
     Provenance,
 )
 from hilum.pipeline.guidelines import advise
-from hilum.pipeline.scope import judge_scope, patient_notices
+from hilum.pipeline.scope import judge_scope, patient_notices, scope_notices
 from hilum.settings import fill, read_settings, to_table
 from hilum.sources import read_ct
-from hilum.stages.lungs import LungSegmenter, lung_notices
+from hilum.stages.lungs import LungLook, LungSegmenter, notices_of
 from hilum.stages.malignancy import (
     BrockModel,
     MalignancyModel,
@@ -134,7 +134,11 @@ class Pipeline:
         clock = _Clock(progress)
         with clock("lungs"):
             lungs = self.lungs(volume)
-            doubts = lung_notices(volume, lungs)
+            look = LungLook.of(volume, lungs)
+        with clock("scope"):
+            scope = judge_scope(volume, lungs, look=look)
+            doubts = notices_of(look) + scope_notices(scope)
+            given = scope.in_scope or force
         with clock("nodules"):
             candidates = self.selection(self.nodules(volume, lungs))
         with clock("measure"):
@@ -142,22 +146,21 @@ class Pipeline:
             measured = tuple(m.nodule for m in found)
             doubts += tuple(notice for m in found for notice in m.notices)
         with clock("malignancy"):
-            scope = judge_scope(volume, doubts)
-            given = scope.in_scope or force
             masks = tuple(m.mask for m in found)
             rated = self.malignancy(volume, measured, masks)
             nodules = tuple(sorted(rated, key=lambda n: n.suspicion, reverse=True))
             doubts += rating_notices(nodules) if given else ()
         with clock("patient"):
             clinical = self.brock(nodules, facts)
-            risk = self.patient(clinical) if given else Probability.UNKNOWN
+            looks = tuple(nodule.malignancy for nodule in nodules)
+            risk = self.patient(clinical, looks) if given else Probability.UNKNOWN
             doubts += tuple(
                 notice
                 for notice in brock_notices(nodules, facts)
                 if given or notice.code == MASS_NOTICE
             )
             doubts += patient_notices(
-                scope, force=force, calibrated=self.patient.calibration is not None
+                scope, force=force, calibrated_on=self.patient.calibrated_on()
             )
         return Assessment(
             series_uid=volume.series_uid,

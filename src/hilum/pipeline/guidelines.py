@@ -8,7 +8,8 @@ from typing import Any
 from hilum.clinical.facts import Facts
 from hilum.clinical.fleischner import FoundNodule, fleischner, risk_group
 from hilum.clinical.lungrads import ScreeningFinding, judge_exam, judge_range
-from hilum.clinical.risk import BROCK_FACTS, estimate_mayo
+from hilum.clinical.population import brock_doubts, screening_doubts
+from hilum.clinical.risk import BROCK_FACTS, BROCK_POPULATION, estimate_mayo
 from hilum.clinical.risk.estimate import middle_of
 from hilum.errors import InputError
 from hilum.findings import Guidelines, Nodule
@@ -34,18 +35,21 @@ def advise(
         facts: What is known of the patient.
     """
     return Guidelines(
-        lung_rads=lung_rads_line(nodules),
+        lung_rads=lung_rads_line(nodules, facts),
         fleischner=fleischner_line(nodules, facts),
         brock=brock_line(clinical, facts),
         mayo=mayo_line(nodules, facts),
     )
 
 
-def lung_rads_line(nodules: Sequence[Nodule]) -> dict[str, Any]:
+def lung_rads_line(
+    nodules: Sequence[Nodule], facts: Facts | None = None
+) -> dict[str, Any]:
     """Give the Lung-RADS category of the most suspicious nodule, as at baseline.
 
     Args:
         nodules: The most suspicious first; none is category 1.
+        facts: What is known of the patient, to doubt whether screening is meant.
 
     Returns:
         Among others `category`, `possible` (the categories within the error of
@@ -59,6 +63,9 @@ def lung_rads_line(nodules: Sequence[Nodule]) -> dict[str, Any]:
         "management": exam.management,
         "population": exam.population,
     }
+    doubts = screening_doubts(facts or Facts())
+    if doubts:
+        line["doubts"] = list(doubts)
     if not nodules:
         return line
     low, high = _possible(nodules[0])
@@ -143,8 +150,11 @@ def brock_line(nodules: Sequence[Nodule], facts: Facts) -> dict[str, Any] | None
     """
     if not nodules or nodules[0].type == "calcified":
         return None
-    first = nodules[0]
-    return {
+    first, doubts = nodules[0], brock_doubts(facts)
+    missing = [*facts.missing_of(BROCK_FACTS), "lobe"]
+    if len(nodules) > 1:
+        missing.append("how many of the others are nodules")
+    line = {
         "model": "Brock (PanCan) 2a, McWilliams et al., NEJM 2013;369:910",
         "nodule": 1,
         "probability": first.malignancy.to_json(),
@@ -153,8 +163,12 @@ def brock_line(nodules: Sequence[Nodule], facts: Facts) -> dict[str, Any] | None
             "diameter_mm": round(first.diameter_mm, 1),
             "count": len(nodules),
         },
-        "missing": [*facts.missing_of(BROCK_FACTS), "lobe"],
+        "population": BROCK_POPULATION,
+        "missing": missing,
     }
+    if doubts:
+        line["doubts"] = list(doubts)
+    return line
 
 
 def _finding(nodule: Nodule) -> ScreeningFinding:

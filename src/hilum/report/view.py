@@ -30,7 +30,7 @@ _STAGES = {
     "malignancy": "Malignancy of the nodules",
     "patient": "Probability for the patient",
 }
-_CAVEATS = ("probability-not-calibrated",)
+_CAVEATS = ("probability-not-calibrated", "probability-recalibrated")
 _GUIDELINES = {
     "lung_rads": "Lung-RADS v2022",
     "fleischner": "Fleischner Society 2017",

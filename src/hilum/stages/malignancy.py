@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hilum.clinical.facts import Facts
+from hilum.clinical.population import brock_doubts
 from hilum.clinical.risk import (
-    BROCK_AGES_YEARS,
     BROCK_FACTS,
     BROCK_LARGEST_MM,
     brock_range,
@@ -143,6 +143,7 @@ class BrockModel:
             diameter_mm=nodule.diameter_mm,
             type="solid" if nodule.type == "calcified" else nodule.type,
             count=count,
+            fewest=1,
         )
         if not calcified or risk.value is None:
             return risk
@@ -160,6 +161,7 @@ def brock_notices(nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Notice, ..
     if not nodules:
         return ()
     unknown = [FACT_WORDS.get(name, name) for name in facts.missing_of(BROCK_FACTS)]
+    always = ["the lobe of each nodule", "how many findings are nodules"]
     notices = [
         Notice(
             "probability-by-brock",
@@ -170,22 +172,15 @@ def brock_notices(nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Notice, ..
         ),
         Notice(
             "facts-missing",
-            f"Not known: {', '.join([*unknown, 'the lobe of each nodule'])}. The "
-            "patient's interval covers all their values, and the value stands in the "
-            "middle.",
+            f"Not known: {', '.join([*unknown, *always])}. The patient's interval "
+            "covers all their values, and the value stands in the middle.",
             "patient",
         ),
     ]
-    unlike = _unlike_pancan(facts)
-    if unlike:
-        notices.append(
-            Notice(
-                "population",
-                f"The Brock model was built on screening of people of 50 to 75 years "
-                f"who smoked; {unlike}. For others its probability need not hold.",
-                "patient",
-            )
-        )
+    doubts = brock_doubts(facts)
+    if doubts:
+        text = f"{' '.join(doubts)} For others the Brock model need not hold."
+        notices.append(Notice("population", text, "patient"))
     large = [n.diameter_mm for n in nodules if n.diameter_mm > BROCK_LARGEST_MM]
     if large:
         sizes = ", ".join(f"{d:.0f}" for d in large)
@@ -199,14 +194,3 @@ def brock_notices(nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Notice, ..
             )
         )
     return tuple(notices)
-
-
-def _unlike_pancan(facts: Facts) -> str:
-    """Say in what a patient is unlike those whom the model was built on."""
-    unlike = []
-    youngest, oldest = BROCK_AGES_YEARS
-    if facts.age_years is not None and not youngest <= facts.age_years <= oldest:
-        unlike.append(f"this patient is {facts.age_years:g} years old")
-    if facts.smoker == "never":
-        unlike.append("this patient never smoked")
-    return " and ".join(unlike)

@@ -8,10 +8,10 @@ from itertools import product
 from typing import TypedDict
 
 from hilum.clinical.facts import Facts
+from hilum.clinical.population import PANCAN_AGES_YEARS, brock_doubts
 from hilum.clinical.risk.estimate import (
     RiskEstimate,
     Term,
-    age_doubts,
     middle_of,
     options,
     probability_of,
@@ -20,7 +20,7 @@ from hilum.clinical.risk.estimate import (
 from hilum.errors import InputError
 from hilum.findings import NoduleType, Probability, Record
 
-BROCK_AGES_YEARS = (50.0, 75.0)
+BROCK_AGES_YEARS = PANCAN_AGES_YEARS
 """Ages at entry to the PanCan study: the range when the age is not known."""
 
 BROCK_FACTS = ("age_years", "sex", "family_history", "emphysema")
@@ -33,7 +33,7 @@ SIZE_AT_4_MM = 1.58113883
 """(4 mm / 10 mm)^-0.5, which the paper centres the size at."""
 
 _PAPER = "McWilliams et al., NEJM 2013;369:910"
-_POPULATION = (
+BROCK_POPULATION = (
     "nodules found by screening in people of 50 to 75 years who smoked (PanCan), none "
     "above 30 mm"
 )
@@ -214,9 +214,9 @@ def estimate_brock(
         low=min(risks),
         high=max(risks),
         rule=say_sum(_terms(first)) if told else "age or sex is not known: a range",
-        population=_POPULATION,
+        population=BROCK_POPULATION,
         missing=tuple(missing),
-        doubts=age_doubts(facts.age_years, BROCK_AGES_YEARS, "PanCan"),
+        doubts=brock_doubts(facts),
     )
 
 
@@ -227,6 +227,7 @@ def brock_range(
     type: NoduleType,
     count: int,
     upper_lobe: bool | None = None,
+    fewest: int | None = None,
 ) -> Probability:
     """Give Brock 2a over everything that the missing facts could be.
 
@@ -237,6 +238,7 @@ def brock_range(
         type: Solid, part-solid or ground-glass.
         count: Nodules on the scan, this one included.
         upper_lobe: None when the lobe is not known.
+        fewest: Count if some of the others are no nodules; None: all are.
 
     Returns:
         Lowest and highest probability, and as value the middle on the logit
@@ -248,11 +250,12 @@ def brock_range(
     risks = [
         brock(
             BrockFactors(
-                **patient, diameter_mm=diameter_mm, type=type, upper_lobe=u, count=count
+                **patient, diameter_mm=diameter_mm, type=type, upper_lobe=u, count=n
             )
         )
         for patient in _patients(facts)
         for u in options(upper_lobe)
+        for n in {count, count if fewest is None else min(fewest, count)}
     ]
     return middle_of(min(risks), max(risks))
 

@@ -102,16 +102,3 @@ def say_sum(terms: Iterable[Term]) -> str:
 def options(fact: bool | None) -> tuple[bool, ...]:
     """Give what a fact could be."""
     return (False, True) if fact is None else (fact,)
-
-
-def age_doubts(
-    age_years: float | None, ages_years: tuple[float, float], study: str
-) -> tuple[str, ...]:
-    """Say when a patient is younger or older than those whom a model was built on."""
-    low, high = ages_years
-    if age_years is None or low <= age_years <= high:
-        return ()
-    return (
-        f"The patient is {age_years:g} years old; {study} had people of {low:g} to "
-        f"{high:g} years.",
-    )

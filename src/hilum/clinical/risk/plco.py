@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from hilum.clinical.population import age_doubts
 from hilum.clinical.risk.estimate import (
     RiskEstimate,
     Term,
-    age_doubts,
     probability_of,
     say_sum,
 )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from hilum.errors import InputError
 from hilum.findings import Notice
-from hilum.stages.lungs.thorax import find_outside
+from hilum.stages.lungs.look import LungLook
 from hilum.volume import CTVolume, Mask
 
 STAGE = "lungs"
@@ -17,12 +14,13 @@ LITRES = (1.5, 9.0)
 ONE_LUNG_SHARE = 0.1
 # what may touch an edge of the scan without a word
 EDGE_CM2 = 5.0
-REDUCED_MM = 2.5
-AIR_HU = -400
 EDGES = (
-    ("first slice (towards the feet)", "last slice (towards the head)"),
-    ("front edge", "back edge"),
-    ("right edge", "left edge"),
+    "first slice (towards the feet)",
+    "last slice (towards the head)",
+    "front edge",
+    "back edge",
+    "right edge",
+    "left edge",
 )
 
 
@@ -42,14 +40,12 @@ def lung_notices(volume: CTVolume, mask: Mask) -> tuple[Notice, ...]:
     Raises:
         InputError: The mask lies on another grid than the volume.
     """
-    if not mask.grid.same_as(volume.grid):
-        raise InputError(
-            f"Lung mask of shape {mask.grid.shape} lies on another grid than the "
-            f"volume of shape {volume.grid.shape}. Segment this volume first."
-        )
-    litre = volume.grid.voxel_mm3 / 1e6
-    right, left = (np.count_nonzero(mask.voxels == side) * litre for side in (1, 2))
-    total = right + left
+    return notices_of(LungLook.of(volume, mask))
+
+
+def notices_of(look: LungLook) -> tuple[Notice, ...]:
+    """Say what is doubtful about lungs that were looked at; as `lung_notices`."""
+    total = look.total_l
     if total < LEAST_LITRES:
         text = (
             f"No aerated lungs were found: {total:.2f} l, at least "
@@ -57,8 +53,8 @@ def lung_notices(volume: CTVolume, mask: Mask) -> tuple[Notice, ...]:
         )
         return (Notice("no-lungs", text, STAGE),)
     notices = (
-        _cropped(volume, mask),
-        _one_lung(right, left),
+        _cropped(look),
+        _one_lung(look.right_l, look.left_l),
         _implausible(total),
     )
     return tuple(notice for notice in notices if notice)
@@ -90,21 +86,15 @@ def _implausible(total: float) -> Notice | None:
     return Notice("lung-volume-implausible", text, STAGE)
 
 
-def _cropped(volume: CTVolume, mask: Mask) -> Notice | None:
+def _cropped(look: LungLook) -> Notice | None:
     """Doubt lungs that reach an edge of the scan or of its round field of view."""
-    lungs = mask.voxels
-    spacing = volume.grid.spacing_mm
-    found: list[str] = []
-    for axis, names in enumerate(EDGES):
-        pixel_cm2 = float(np.prod(spacing)) / spacing[axis] / 100
-        for index, name in zip((0, -1), names, strict=True):
-            face = np.take(lungs, index, axis=axis)
-            area_cm2 = np.count_nonzero(face) * pixel_cm2
-            if area_cm2 > EDGE_CM2:
-                found.append(f"{area_cm2:.1f} cm2 at the {name}")
-    open_cm2 = _open_cm2(volume, mask)
-    if open_cm2 > EDGE_CM2:
-        found.append(f"{open_cm2:.1f} cm2 at the rim of the field of view")
+    found = [
+        f"{area:.1f} cm2 at the {name}"
+        for area, name in zip(look.cut_cm2, EDGES, strict=True)
+        if area > EDGE_CM2
+    ]
+    if look.open_cm2 > EDGE_CM2:
+        found.append(f"{look.open_cm2:.1f} cm2 at the rim of the field of view")
     if not found:
         return None
     text = (
@@ -112,29 +102,3 @@ def _cropped(volume: CTVolume, mask: Mask) -> Notice | None:
         f"{EDGE_CM2:.1f} cm2 is expected). What lies beyond was not assessed."
     )
     return Notice("lungs-cropped", text, STAGE)
-
-
-def _open_cm2(volume: CTVolume, mask: Mask) -> float:
-    """Measure where lung borders on the air or padding around the patient.
-
-    A chest wall always lies between, so only a field of view can bring the two
-    together.
-    """
-    from scipy.ndimage import binary_dilation  # noqa: PLC0415  slow to import
-
-    small = volume.shrink((REDUCED_MM,) * 3)
-    z, y, x = np.indices(small.grid.shape, sparse=True)
-    factors = [
-        max(1, round(coarse / fine))
-        for coarse, fine in zip(
-            small.grid.spacing_mm, volume.grid.spacing_mm, strict=True
-        )
-    ]
-    at = [i * f + f // 2 for i, f in zip((z, y, x), factors, strict=True)]
-    lungs = mask.voxels[at[0], at[1], at[2]] > 0
-    spacing = small.grid.spacing_mm
-    outside, _ = find_outside(small.hu, spacing_mm=spacing[2], air_hu=AIR_HU)
-    in_plane = np.zeros((3, 3, 3), np.bool_)
-    in_plane[1, 1, :] = in_plane[1, :, 1] = True
-    near = binary_dilation(outside & ~lungs, in_plane)
-    return float(np.count_nonzero(near & lungs) * spacing[0] * spacing[2] / 100)
