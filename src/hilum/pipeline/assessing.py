@@ -144,7 +144,7 @@ class Pipeline:
         with clock("malignancy"):
             scope = judge_scope(volume, doubts)
             given = scope.in_scope or force
-            masks = tuple(m.mask for m in found)
+            masks = tuple(m.shown for m in found)
             rated = self.malignancy(volume, measured, masks)
             nodules = tuple(sorted(rated, key=lambda n: n.suspicion, reverse=True))
             doubts += rating_notices(nodules) if given else ()

@@ -143,6 +143,7 @@ class BrockModel:
             diameter_mm=nodule.diameter_mm,
             type="solid" if nodule.type == "calcified" else nodule.type,
             count=count,
+            upper_lobe=nodule.upper_lobe,
         )
         if not calcified or risk.value is None:
             return risk
@@ -159,7 +160,6 @@ def brock_notices(nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Notice, ..
     """
     if not nodules:
         return ()
-    unknown = [FACT_WORDS.get(name, name) for name in facts.missing_of(BROCK_FACTS)]
     notices = [
         Notice(
             "probability-by-brock",
@@ -168,14 +168,20 @@ def brock_notices(nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Notice, ..
             "screening nodules of smokers aged 50 to 75.",
             "patient",
         ),
-        Notice(
-            "facts-missing",
-            f"Not known: {', '.join([*unknown, 'the lobe of each nodule'])}. The "
-            "patient's interval covers all their values, and the value stands in the "
-            "middle.",
-            "patient",
-        ),
     ]
+    unknown = [FACT_WORDS.get(name, name) for name in facts.missing_of(BROCK_FACTS)]
+    unsure = sum(nodule.upper_lobe is None for nodule in nodules)
+    if unsure:
+        unknown.append(f"whether {unsure} of {len(nodules)} are in an upper lobe")
+    if unknown:
+        notices.append(
+            Notice(
+                "facts-missing",
+                f"Not known: {', '.join(unknown)}. The patient's interval covers all "
+                "their values, and the value stands in the middle.",
+                "patient",
+            )
+        )
     unlike = _unlike_pancan(facts)
     if unlike:
         notices.append(
