@@ -102,9 +102,7 @@ def make(setting: Setting, seed: int, *, repeat: int = 0) -> Phantom:
     hu = np.full(shape, lung_hu)
     index = grid.to_index(center)
     for scale, level in bodies:
-        share = covered(
-            np.array(shape), np.array(spacing), index, form / scale**2
-        )
+        share = covered(np.array(shape), np.array(spacing), index, form / scale**2)
         hu += share * (level - hu)
     blur = _BLUR_MM / _PIXEL_MM
     hu = ndimage.gaussian_filter(hu, (0, blur, blur))

@@ -153,9 +153,7 @@ class Search:
             if level - self.lung_hu < FAINTEST_HU:
                 return found
             dense_hu = full_hu if full_hu > DENSEST_RIM_HU else rim_hu
-            outline = Outline(
-                cells, tissue, hu, self.lung_hu, rim_hu, dense_hu, shown
-            )
+            outline = Outline(cells, tissue, hu, self.lung_hu, rim_hu, dense_hu, shown)
             found = outline, radius_mm
             if abs(level - rim_hu) < _SETTLED * (level - self.lung_hu):
                 break
