@@ -1,13 +1,15 @@
 """How well nodules are measured, and how long it takes.
 
-Balls of known size; then, where HILUM_DATA names a folder of real CT, the annotated
+Phantoms of known size; or, where HILUM_DATA names a folder of real CT, the annotated
 nodules, the tumours with masks, and the LIDC nodule patches (kinds and sizes).
 
     python benchmarks/measure.py
+    python benchmarks/measure.py --phantom [NODULES]
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import math
 import os
@@ -18,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from measure_phantom import phantom_table
 from scipy import ndimage
 
 from hilum.datasets.pieces import read_piece, read_piece_mask
@@ -35,63 +38,21 @@ WALL_MM3 = 1500.0
 
 
 def main() -> None:
-    """Print all tables."""
-    balls()
+    """Print the table of phantoms, or all that have to do with real nodules."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument(
+        "--phantom", type=int, nargs="?", const=2, help="nodules a cell of the table"
+    )
+    nodules = parser.parse_args().phantom
+    if nodules:
+        phantom_table(nodules)
+        return
     folder = Path(os.environ.get("HILUM_DATA", _default_folder()))
     if not (folder / "annotations.csv").exists():
         print("no real CT: set HILUM_DATA to a folder with it")
         return
     annotated(folder)
     patches(folder)
-
-
-def balls(scans: int = 6) -> None:
-    """Measure balls at random places, sizes of the candidates 20 % off."""
-    rng = np.random.default_rng(0)
-    print("balls: mean and worst error of diameter (mm) and volume (%)")
-    for hu, noise in ((40, 20), (40, 40), (-600, 20)):
-        for size in (4, 5, 6, 8, 12, 20, 30):
-            for slices in (0.7, 1.25, 2.5):
-                found = [ball(size, slices, hu, noise, rng) for _ in range(scans)]
-                off = np.array([n.diameter_mm - size for n in found])
-                more = np.array(
-                    [100 * (_sphere_mm(n) / size) ** 3 - 100 for n in found]
-                )
-                print(
-                    f"  {hu:5} HU, noise {noise}, {size:2} mm, slices {slices:4} mm: "
-                    f"{off.mean():+.2f} {abs(off).max():.2f} mm, "
-                    f"{more.mean():+.1f} {abs(more).max():.1f} %"
-                )
-
-
-def ball(
-    size: float, slices: float, hu: float, noise: float, rng: np.random.Generator
-) -> Nodule:
-    """Measure one ball, each voxel as full as it is covered, blurred by 0.4 mm."""
-    spacing = (slices, 0.7, 0.7)
-    shape = tuple(math.ceil((2 * size + 24) / s) | 1 for s in spacing)
-    origin = [-(n - 1) / 2 * s for n, s in zip(shape, spacing, strict=True)][::-1]
-    grid = Grid.axial((shape[0], shape[1], shape[2]), spacing, origin_mm=tuple(origin))
-    center = rng.uniform(-0.5, 0.5, 3) * spacing[::-1]
-    z, y, x = (np.arange(n) * s for n, s in zip(shape, spacing, strict=True))
-    full = np.zeros(shape)
-    parts = 7, 5, 5
-    steps = [
-        ((np.arange(n) + 0.5) / n - 0.5) * s
-        for n, s in zip(parts, spacing, strict=True)
-    ]
-    for a in (z + origin[2] - center[2])[None] + steps[0][:, None]:
-        for b in (y + origin[1] - center[1])[None] + steps[1][:, None]:
-            for c in (x + origin[0] - center[0])[None] + steps[2][:, None]:
-                off = a[:, None, None] ** 2 + b[:, None] ** 2 + c**2
-                full += off <= (size / 2) ** 2
-    image = -860 + full / np.prod(parts) * (hu + 860)
-    image = ndimage.gaussian_filter(image, (0, 0.57, 0.57))
-    volume = CTVolume.from_array(image + rng.normal(0, noise, shape), grid, "ball")
-    where = center + rng.normal(0, 0.6, 3)
-    found = Candidate(tuple(where.tolist()), size * rng.uniform(0.8, 1.2), 0.5)
-    lungs = Mask(np.ones(grid.shape, np.uint8), grid)
-    return NoduleMeasurer()(volume, (found,), lungs)[0]
 
 
 def annotated(folder: Path, draws: int = 3) -> None:

@@ -188,16 +188,21 @@ def test_brock_is_not_quoted_for_what_it_was_not_built_on(assessment):
     calcified = (dataclasses.replace(first, type="calcified"),)
     assert brock_line(calcified, Facts()) is None
     assert brock_line((), Facts()) is None
-    solid = (dataclasses.replace(first, type="solid"),)
-    line = brock_line(solid, Facts(age_years=60))
+    doubtful = dataclasses.replace(first, type="solid", upper_lobe_probability=0.5)
+    line = brock_line((doubtful,), Facts(age_years=60))
     assert line["inputs"]["count"] == 1
+    assert "upper_lobe" not in line["inputs"]
     assert line["missing"] == ["sex", "family_history", "emphysema", "lobe"]
     assert "PanCan" in line["population"]
     assert "doubts" not in line
+    clear = dataclasses.replace(doubtful, upper_lobe_probability=0.95)
+    line = brock_line((clear,), Facts(age_years=60))
+    assert line["inputs"]["upper_lobe"] is True
+    assert line["missing"] == ["sex", "family_history", "emphysema"]
     young = Facts(age_years=40, smoker="never")
-    assert len(brock_line(solid, young)["doubts"]) == 2
-    assert len(lung_rads_line(solid, young)["doubts"]) == 2
-    assert "doubts" not in lung_rads_line(solid, Facts(age_years=77))
+    assert len(brock_line((clear,), young)["doubts"]) == 2
+    assert len(lung_rads_line((clear,), young)["doubts"]) == 2
+    assert "doubts" not in lung_rads_line((clear,), Facts(age_years=77))
 
 
 def test_guidelines_have_their_rules_and_what_is_missing(assessment):
@@ -219,12 +224,71 @@ def test_guidelines_have_their_rules_and_what_is_missing(assessment):
 
 
 def test_the_error_of_measurement_shows_in_the_category(assessment):
-    near = dataclasses.replace(assessment.nodules[0], type="solid", diameter_mm=7.5)
+    near = dataclasses.replace(
+        assessment.nodules[0],
+        type="solid",
+        diameter_mm=7.5,
+        diameter_error_mm=0.4,
+        pleura_mm=8.0,
+    )
+    # the limits of category 3 are 6 and 8 mm
     assert lung_rads_line((near,))["category"] == "3"
-    assert lung_rads_line((near,))["possible"] == "3 to 4A"
+    assert lung_rads_line((near,))["possible"] == "3"
+    for error_mm, possible in ((0.6, "3 to 4A"), (1.6, "2 to 4A"), (None, "3 to 4A")):
+        doubtful = dataclasses.replace(near, diameter_error_mm=error_mm)
+        assert lung_rads_line((doubtful,))["possible"] == possible
     look = dataclasses.replace(near.attributes, spiculation=4.2)
     spiculated = dataclasses.replace(near, attributes=look)
     assert "4X" in lung_rads_line((spiculated,))["look"]
+
+
+def test_the_pleura_and_a_smooth_oval_shape_make_category_2(assessment):
+    oval = dataclasses.replace(
+        assessment.nodules[0],
+        type="solid",
+        diameter_mm=8.5,
+        long_axis_mm=10.0,
+        short_axis_mm=7.0,
+        diameter_error_mm=0.2,
+        pleura_mm=0.5,
+        attributes=Attributes(spiculation=1.4, lobulation=1.5, margin=4.5),
+    )
+    line = lung_rads_line((oval,))
+    assert line["category"] == "2"
+    assert line["possible"] == "2 to 4A"  # a reader may see another shape
+    assert "smooth" in line["juxtapleural"]
+    inside = dataclasses.replace(oval, pleura_mm=6.0)
+    assert lung_rads_line((inside,))["possible"] == "4A"
+    assert "juxtapleural" not in lung_rads_line((inside,))
+    unrated = dataclasses.replace(oval, attributes=Attributes())
+    assert lung_rads_line((unrated,))["category"] == "4A"
+    assert lung_rads_line((unrated,))["possible"] == "2 to 4A"
+    ball = dataclasses.replace(oval, short_axis_mm=9.9)  # neither oval nor lentiform
+    assert lung_rads_line((ball,))["category"] == "4A"
+    spiky = Attributes(spiculation=3.5, lobulation=1.5, margin=4.5)
+    blurred = Attributes(spiculation=1.5, lobulation=1.5, margin=2.5)
+    for look in (spiky, blurred):
+        other = dataclasses.replace(oval, attributes=look)
+        assert lung_rads_line((other,))["possible"] == "4A"
+        assert "by its size" in lung_rads_line((other,))["juxtapleural"]
+
+
+def test_a_result_of_an_older_version_is_still_read(assessment):
+    tree = assessment.to_json()
+    new = ("diameter_error_mm", "volume_error_mm3", "pleura_mm")
+    for nodule in tree["nodules"]:
+        for name in (*new, "upper_lobe_probability"):
+            del nodule[name]
+    old = hilum.Assessment.from_json(tree)
+    assert old.nodules[0].diameter_error_mm is None
+    assert lung_rads_line(old.nodules)["possible"]
+
+
+def test_each_nodule_says_how_sure_its_size_is(assessment):
+    for nodule in assessment.nodules:
+        assert 0 < nodule.diameter_error_mm < nodule.diameter_mm
+        assert nodule.volume_error_mm3 > 0
+        assert nodule.pleura_mm is None or 0 <= nodule.pleura_mm <= 10
 
 
 def test_a_guideline_that_is_not_meant_for_the_patient_says_so(assessment):

@@ -26,6 +26,12 @@ Point = tuple[float, float, float]
 NoduleType = Literal["solid", "part-solid", "ground-glass", "calcified"]
 Side = Literal["left", "right"]
 
+LOBE_CLEAR = 0.9
+"""Probability from which a lobe is named."""
+
+AT_PLEURA_MM = 1.5
+"""A nodule no further than this from the surface of its lung lies at the pleura."""
+
 
 class Record:
     """A frozen dataclass that turns into JSON and back."""
@@ -220,14 +226,20 @@ class Nodule(Record):
 
     Attributes:
         center_mm: World point (x, y, z), centre of mass of its voxels.
-        diameter_mm: Mean of long and short axis.
+        diameter_mm: Mean of long and short axis, where the density ends.
         long_axis_mm: Longest diameter on the axial slice where it is largest.
         short_axis_mm: Longest diameter perpendicular to it on that slice.
         volume_mm3: Volume.
         type: Solid, part-solid, ground-glass or calcified.
         solid_diameter_mm: Mean diameter of the solid part; 0 for ground glass.
         side: Lung that it lies in, or None when not known.
-        lobe: Lobe that it lies in, or None when not known.
+        lobe: Lobe that it lies in, such as "right upper lobe", or None in doubt.
+        upper_lobe_probability: That it lies in an upper lobe; None when not told.
+        pleura_mm: Distance from its edge to the surface of its lung, 10 for 10 or
+            more; None when not told.
+        diameter_error_mm: Half the width of the 95 % interval of the diameter, or
+            None when not told.
+        volume_error_mm3: The same of the volume.
         detection_score: The detector's score in [0, 1]; ranks.
         malignancy: Probability that it is malignant.
         attributes: How it looks.
@@ -242,9 +254,26 @@ class Nodule(Record):
     solid_diameter_mm: float
     side: Side | None
     lobe: str | None = None
+    upper_lobe_probability: float | None = None
+    pleura_mm: float | None = None
+    diameter_error_mm: float | None = None
+    volume_error_mm3: float | None = None
     detection_score: float
     malignancy: Probability = Probability.UNKNOWN
     attributes: Attributes = Attributes()
+
+    @property
+    def upper_lobe(self) -> bool | None:
+        """Whether it lies in an upper lobe; None in doubt."""
+        chance = self.upper_lobe_probability
+        if chance is None or 1 - LOBE_CLEAR < chance < LOBE_CLEAR:
+            return None
+        return chance >= LOBE_CLEAR
+
+    @property
+    def juxtapleural(self) -> bool | None:
+        """Whether it lies at the surface of its lung; None when not told."""
+        return None if self.pleura_mm is None else self.pleura_mm <= AT_PLEURA_MM
 
     @property
     def suspicion(self) -> float:

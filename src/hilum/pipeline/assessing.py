@@ -146,7 +146,7 @@ class Pipeline:
             measured = tuple(m.nodule for m in found)
             doubts += tuple(notice for m in found for notice in m.notices)
         with clock("malignancy"):
-            masks = tuple(m.mask for m in found)
+            masks = tuple(m.shown for m in found)
             rated = self.malignancy(volume, measured, masks)
             nodules = tuple(sorted(rated, key=lambda n: n.suspicion, reverse=True))
             doubts += rating_notices(nodules) if given else ()

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hilum.clinical.facts import Facts
 from hilum.clinical.fleischner import FoundNodule, fleischner, risk_group
 from hilum.clinical.lungrads import ScreeningFinding, judge_exam, judge_range
+from hilum.clinical.lungrads.rules import ORDER
 from hilum.clinical.population import brock_doubts, screening_doubts
 from hilum.clinical.risk import BROCK_FACTS, BROCK_POPULATION, estimate_mayo
 from hilum.clinical.risk.estimate import middle_of
 from hilum.errors import InputError
 from hilum.findings import Guidelines, Nodule
 
-ERROR_SHARE = 0.2
-LEAST_ERROR_MM = 1.0
-"""Half the width of the interval of a mean diameter, as a share of it but at least so
-much: of 28 nodules in whole scans nine in ten measured 0.88 to 1.36 of what readers
-drew; see docs on measurement."""
+_UNTOLD_SHARE, _UNTOLD_MM = 0.2, 1.0
+"""Half the width of the interval of a diameter whose error was not told, as of a
+result of an older version: a share of it, but at least so much."""
+
+_SMOOTH_AT_MOST = 2.0
+_SHARP_FROM = 3.5
+_OVAL_AT_MOST = 0.85
+"""Ratings of lobulation and spiculation, that of the margin, and the short axis by the
+long one, of a nodule that is smooth and oval."""
 
 SPICULATED_FROM = 4.0
 """Rating of spiculation, 1 to 5, from which category 4X is thought of."""
@@ -72,6 +78,8 @@ def lung_rads_line(
     line["possible"] = low if low == high else f"{low} to {high}"
     line["nodule"] = 1
     line["missing"] = ["prior CT: judged as at baseline"]
+    if nodules[0].juxtapleural and nodules[0].type == "solid":
+        line["juxtapleural"] = _SHAPES[_smooth_and_oval(nodules[0])]
     rated = nodules[0].attributes.spiculation
     if rated is not None and rated >= SPICULATED_FROM and exam.category in ("3", "4A"):
         line["look"] = f"spiculation rated {rated:.1f} of 5: a reader may call it 4X"
@@ -125,7 +133,11 @@ def mayo_line(nodules: Sequence[Nodule], facts: Facts) -> dict[str, Any] | None:
         return None
 
     def ask() -> dict[str, Any]:
-        said = estimate_mayo(facts, diameter_mm=nodules[0].diameter_mm)
+        said = estimate_mayo(
+            facts,
+            diameter_mm=nodules[0].diameter_mm,
+            upper_lobe=nodules[0].upper_lobe,
+        )
         return {
             "model": said.model,
             "nodule": 1,
@@ -151,7 +163,8 @@ def brock_line(nodules: Sequence[Nodule], facts: Facts) -> dict[str, Any] | None
     if not nodules or nodules[0].type == "calcified":
         return None
     first, doubts = nodules[0], brock_doubts(facts)
-    missing = [*facts.missing_of(BROCK_FACTS), "lobe"]
+    told = {} if first.upper_lobe is None else {"upper_lobe": first.upper_lobe}
+    missing = [*facts.missing_of(BROCK_FACTS), *([] if told else ["lobe"])]
     if len(nodules) > 1:
         missing.append("how many of the others are nodules")
     line = {
@@ -162,6 +175,7 @@ def brock_line(nodules: Sequence[Nodule], facts: Facts) -> dict[str, Any] | None
             "type": first.type,
             "diameter_mm": round(first.diameter_mm, 1),
             "count": len(nodules),
+            **told,
         },
         "population": BROCK_POPULATION,
         "missing": missing,
@@ -180,17 +194,51 @@ def _finding(nodule: Nodule) -> ScreeningFinding:
         kind=nodule.type,
         diameter_mm=nodule.diameter_mm,
         solid_mm=part if nodule.type == "part-solid" else None,
+        juxtapleural=bool(nodule.juxtapleural and _smooth_and_oval(nodule)),
     )
 
 
 def _possible(nodule: Nodule) -> tuple[str, str]:
     """Give the range of categories within the error of measurement."""
-    error_mm = max(ERROR_SHARE * nodule.diameter_mm, LEAST_ERROR_MM)
+    error_mm = nodule.diameter_error_mm
+    if error_mm is None:
+        error_mm = max(_UNTOLD_SHARE * nodule.diameter_mm, _UNTOLD_MM)
     finding = _finding(nodule)
     if finding.diameter_mm is None:  # calcified, and perhaps not in a benign pattern
         solid = ScreeningFinding(kind="solid", diameter_mm=nodule.diameter_mm)
         return "1", judge_range(solid, error_mm=error_mm)[1]
-    return judge_range(finding, error_mm=error_mm)
+    shapes = {finding.juxtapleural}
+    if nodule.juxtapleural and _smooth_and_oval(nodule) is not False:
+        shapes = {False, True}  # a reader may see another shape
+    found = [
+        ORDER.index(category)
+        for shape in shapes
+        for category in judge_range(
+            replace(finding, juxtapleural=shape), error_mm=error_mm
+        )
+    ]
+    return ORDER[min(found)], ORDER[max(found)]
+
+
+_SHAPES = {
+    True: "at the pleura, rated smooth, and oval: category 2 below 10 mm",
+    False: "at the pleura, rated neither smooth nor sharp: judged by its size",
+    None: "at the pleura; a reader who finds it smooth, and oval, lentiform or "
+    "triangular, may call it 2 below 10 mm",
+}
+
+
+def _smooth_and_oval(nodule: Nodule) -> bool | None:
+    """Tell whether a nodule is smooth and oval; None where that is not clear."""
+    look = nodule.attributes
+    if look.spiculation is None or look.lobulation is None or look.margin is None:
+        return None
+    if max(look.spiculation, look.lobulation) > _SMOOTH_AT_MOST:
+        return False
+    if look.margin < _SHARP_FROM:
+        return False
+    oval = nodule.short_axis_mm <= _OVAL_AT_MOST * nodule.long_axis_mm
+    return True if oval else None
 
 
 def _or_why_not(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:

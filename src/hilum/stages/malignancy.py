@@ -144,6 +144,7 @@ class BrockModel:
             type="solid" if nodule.type == "calcified" else nodule.type,
             count=count,
             fewest=1,
+            upper_lobe=nodule.upper_lobe,
         )
         if not calcified or risk.value is None:
             return risk
@@ -160,8 +161,6 @@ def brock_notices(nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Notice, ..
     """
     if not nodules:
         return ()
-    unknown = [FACT_WORDS.get(name, name) for name in facts.missing_of(BROCK_FACTS)]
-    always = ["the lobe of each nodule", "how many findings are nodules"]
     notices = [
         Notice(
             "probability-by-brock",
@@ -170,13 +169,19 @@ def brock_notices(nodules: tuple[Nodule, ...], facts: Facts) -> tuple[Notice, ..
             "screening nodules of smokers aged 50 to 75.",
             "patient",
         ),
-        Notice(
-            "facts-missing",
-            f"Not known: {', '.join([*unknown, *always])}. The patient's interval "
-            "covers all their values, and the value stands in the middle.",
-            "patient",
-        ),
     ]
+    unknown = [FACT_WORDS.get(name, name) for name in facts.missing_of(BROCK_FACTS)]
+    unsure = sum(nodule.upper_lobe is None for nodule in nodules)
+    if unsure:
+        unknown.append(f"whether {unsure} of {len(nodules)} are in an upper lobe")
+    if len(nodules) > 1:
+        unknown.append("how many findings are nodules")
+    if unknown:
+        text = (
+            f"Not known: {', '.join(unknown)}. The patient's interval covers all "
+            "their values, and the value stands in the middle."
+        )
+        notices.append(Notice("facts-missing", text, "patient"))
     doubts = brock_doubts(facts)
     if doubts:
         text = f"{' '.join(doubts)} For others the Brock model need not hold."

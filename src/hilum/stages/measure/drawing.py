@@ -1,14 +1,14 @@
 """A nodule as radiologists would draw it, by a network that learned their masks.
 
-The network was taught masks that hold every voxel some half of the readers' lines
-pass through, which is more than the lines enclose; so the level that encloses what
-the readers' own volumes say lies above one half, at `DRAWN_LEVEL`.
+A second opinion on what belongs to a nodule, and what the networks that rate nodules
+are shown. It is no measure of size: the network was taught masks that hold the voxels
+under the readers' lines, which by the rules of LIDC run outside the nodule.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,18 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from hilum.findings import Point
-from hilum.runtime.outlines import central_part, nodule_probabilities
+from hilum.runtime.outlines import central_part, probabilities_of
 from hilum.space import Grid
 from hilum.stages.measure.boxes import box_around
 from hilum.stages.measure.neighbourhood import BoolArray, refine
-from hilum.stages.measure.size import axes_in_plane
 from hilum.volume import CTVolume, Mask
 
 DRAWN_LEVEL = 0.6
-"""Probability at the readers' line.
+"""Probability at the middle of the readers' line.
 
-Chosen on 28 annotated nodules of nine scans by networks that never saw them:
-docs/explanation/measurement.md.
+Chosen on 28 annotated nodules of nine scans by networks that never saw them.
 """
 
 _FINER = 3
@@ -66,19 +64,6 @@ class Drawing:
         x, y, z = self.grid.to_world(np.argwhere(self.cells).mean(axis=0)).tolist()
         return x, y, z
 
-    def axes_mm(self) -> tuple[float, float]:
-        """Measure long and short axis on the slice where the nodule is largest.
-
-        Of slices that are nearly alike, the one nearest to the middle.
-        """
-        area = self.cells.sum(axis=(1, 2))
-        best = np.flatnonzero(area >= 0.98 * area.max())
-        middle = float((area * np.arange(len(area))).sum() / area.sum())
-        slice_ = int(best[np.argmin(np.abs(best - middle))])
-        above = np.pad(self._above()[slice_], 1, constant_values=-0.5)
-        _, row, column = self.grid.spacing_mm
-        return axes_in_plane(above, (row, column))
-
     def volume_mm3(self) -> float:
         """Measure what the line encloses, between the voxels as well."""
         z, y, x = box_around(self.cells, (1, 1, 1))
@@ -94,39 +79,53 @@ class Drawing:
         return above.astype(np.float32)
 
 
-def draw(
+def draw_all(
     volume: CTVolume,
-    center_mm: Point,
-    diameter_mm: float,
+    places: Sequence[tuple[Point, float]],
     *,
     predict: Callable[[Any], Any],
-) -> Drawing | None:
-    """Draw a nodule; again from there, if it turns out much larger or smaller.
+) -> list[Drawing | None]:
+    """Draw nodules; again from there, where one turns out much larger or smaller.
 
     Args:
         volume: The CT.
-        center_mm: World point (x, y, z) inside the volume, in the nodule.
-        diameter_mm: Of the nodule, about.
+        places: World point (x, y, z) inside the volume, in the nodule, and its
+            diameter, about.
         predict: The segmentation network, as for `nodule_probabilities`.
 
     Returns:
-        The drawing, or None when the network sees no nodule there.
+        The drawings, in order; None where the network sees no nodule.
 
     Raises:
-        InputError: The centre lies outside the volume, or the diameter is not above 0.
+        InputError: A centre lies outside the volume, or a diameter is not above 0.
     """
-    found = None
+    found: list[Drawing | None] = [None] * len(places)
+    wanted = dict(enumerate(places))
     for _ in range(_ROUNDS):
-        chances, grid = nodule_probabilities(
-            volume, center_mm, diameter_mm, predict=predict, mirrored=1
-        )
-        inside = chances > DRAWN_LEVEL
-        if not inside.any():
-            return found
-        cells = central_part(inside, grid, center_mm, diameter_mm)
-        found = Drawing(probability=chances, cells=cells, grid=grid)
-        times = found.sphere_mm / diameter_mm
-        if 1 / _SIMILAR <= times <= _SIMILAR:
+        answers = probabilities_of(volume, list(wanted.values()), predict=predict)
+        again = {}
+        for (number, place), (chances, grid) in zip(
+            wanted.items(), answers, strict=True
+        ):
+            drawing = _drawn(chances, grid, place)
+            if drawing is None:
+                continue
+            found[number] = drawing
+            times = drawing.sphere_mm / place[1]
+            if not 1 / _SIMILAR <= times <= _SIMILAR:
+                again[number] = drawing.center_mm, drawing.sphere_mm
+        wanted = again
+        if not wanted:
             break
-        center_mm, diameter_mm = found.center_mm, found.sphere_mm
     return found
+
+
+def _drawn(
+    chances: npt.NDArray[np.float32], grid: Grid, place: tuple[Point, float]
+) -> Drawing | None:
+    """Make the drawing of what the network saw at a place, if anything."""
+    inside = chances > DRAWN_LEVEL
+    if not inside.any():
+        return None
+    cells = central_part(inside, grid, *place)
+    return Drawing(probability=chances, cells=cells, grid=grid)

@@ -115,8 +115,6 @@ def find_filling(
     cells: BoolArray,
     tissue: BoolArray,
     lung_hu: float,
-    *,
-    soft: bool = True,
 ) -> Filling:
     """Tell apart the cells that are full and those at a free edge.
 
@@ -125,13 +123,7 @@ def find_filling(
         cells: Those of the nodule.
         tissue: All that is as dense, the nodule included.
         lung_hu: Level of the lung.
-        soft: Whether cells at the edge count as their level tells; else each cell
-            counts as full or not at all.
     """
-    if not soft:
-        box = box_around(cells)
-        empty = np.zeros_like(cells[box])
-        return Filling(box, hood.hu[box], lung_hu, cells[box], empty)
     reach = [max(_BLUR_VOXELS * v, _BLUR_MM) for v in hood.voxel_mm]
     unit = tuple(s / r for s, r in zip(hood.cell_mm, reach, strict=True))
     margin = tuple(int(1 / u) + 1 for u in unit)

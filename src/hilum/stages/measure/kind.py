@@ -98,6 +98,7 @@ def _solid_part(
         hu=hu,
         lung_hu=glass_hu,
         rim_hu=2 * edge_hu - glass_hu,
+        full_hu=2 * edge_hu - glass_hu,
     )
 
 

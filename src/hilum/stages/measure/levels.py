@@ -1,4 +1,4 @@
-"""Hounsfield levels around a candidate: of the lung, of the nodule, of a halo.
+"""Hounsfield levels around a candidate: of the lung and of the nodule.
 
 The edge of a nodule is put half-way between two levels, so these decide on its
 size. Each is a median, which a crossing vessel or a rib does not move much.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from hilum.space import Index
-from hilum.stages.measure.boxes import box_around, depth_of, distance_to, within
+from hilum.stages.measure.boxes import box_around, depth_of
 from hilum.stages.measure.filling import find_filling
 from hilum.stages.measure.neighbourhood import BoolArray, HUField, Neighbourhood
 
@@ -27,8 +27,8 @@ _LUNG_HU = -850.0
 _LUNG_CEILING_HU = -500.0
 _NOISE_HU = 20.0
 _SOFT_TISSUE_HU = 100.0
+_DENSER = 2.5
 _THIN_SLICES = 4.0
-_RING_MM = (2.0, 3.2)
 _BLUR_MM = 1.2
 _FEWEST_CELLS = 20
 
@@ -110,45 +110,14 @@ def full_level(
     tall_mm = (box[0].stop - box[0].start) * hood.cell_mm[0]
     thick = tall_mm > (_THIN_SLICES + 0.5) * hood.slice_mm
     if thick or seen - lung_hu < FAINTEST_HU:
-        return min(level, DENSEST_RIM_HU), 1.0
+        return level, 1.0
     filling = find_filling(hood, cells, tissue, lung_hu)
     for _ in range(3):
         share = filling.expected_at(hood, inner, level)
         if share > 0.98:
             break
         full = lung_hu + (seen - lung_hu) / max(share, 0.5)
-        level = min(full, max(seen, _SOFT_TISSUE_HU))
+        limit = _SOFT_TISSUE_HU + _DENSER * max(0.0, seen - _SOFT_TISSUE_HU)
+        level = min(full, limit)
     shown = (seen - lung_hu) / max(level - lung_hu, 1.0)
-    return min(level, DENSEST_RIM_HU), min(max(shown, 0.1), 1.0)
-
-
-def halo_level(
-    hood: Neighbourhood, cells: BoolArray, rest: BoolArray, where: BoolArray
-) -> float | None:
-    """Measure what lies 2 to 3 mm beside a nodule on its large slices.
-
-    Where a nodule has a ground-glass halo this is the level of the halo; around
-    others it is lung, because blur in the axial plane does not reach that far.
-
-    Args:
-        hood: The surroundings.
-        cells: Those of the dense nodule.
-        rest: Other dense tissue, which is kept clear of.
-        where: Where to look.
-
-    Returns:
-        Level in HU, or None where there is too little to see.
-    """
-    areas = cells.sum(axis=(1, 2))
-    margin = [int(_RING_MM[1] / s) + 2 for s in hood.cell_mm]
-    box = box_around(cells, (0, margin[1], margin[2]))
-    large = np.flatnonzero(areas[box[0]] >= 0.6 * areas.max())
-    box = (slice(box[0].start + large[0], box[0].start + large[-1] + 1), *box[1:])
-    plane = (1e3, hood.cell_mm[1], hood.cell_mm[2])
-    off = distance_to(cells[box], plane, beyond=2 * _RING_MM[1])
-    ring = (off > _RING_MM[0]) & (off <= _RING_MM[1]) & where[box]
-    if rest[box].any():
-        ring &= ~within(rest[box], plane, _BLUR_MM)
-    if np.count_nonzero(ring) < _FEWEST_CELLS:
-        return None
-    return float(np.median(hood.hu[box][ring]))
+    return level, min(max(shown, 0.1), 1.0)

@@ -1,14 +1,15 @@
 """From candidates to measured nodules, each with what there is to doubt.
 
-Each is outlined twice: at the edge that the densities show, and as radiologists would
-draw it, by a network. Size is the network's, because limits of guidelines are in
-radiologists' millimetres; kind is told by the densities inside the edge. Where the
-two disagree, and for masses, of which the network learned none, the edge decides.
+Each is outlined at the edge that the densities show, which decides on size and kind:
+on phantoms it is right, and it agrees with what the readers of LIDC included. A network
+that learned how radiologists draw gives a second outline. It is what other networks
+are shown; and the further the two are apart, the greater the doubt about the size.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,20 +19,21 @@ from hilum.findings import Candidate, Nodule, Notice, Side
 from hilum.runtime.predictor import load_predictor
 from hilum.runtime.weights import find_weights
 from hilum.space import Grid
-from hilum.stages.measure.drawing import Drawing, draw
+from hilum.stages.measure.doubt import JOINED, NOT_OUTLINED, doubt_of
+from hilum.stages.measure.drawing import Drawing, draw_all
 from hilum.stages.measure.filling import find_filling
 from hilum.stages.measure.kind import Densities, kind_at_level, tell_kind
-from hilum.stages.measure.levels import DENSEST_RIM_HU
+from hilum.stages.measure.lobes import LungShape, lung_shapes
 from hilum.stages.measure.neighbourhood import BoolArray, Neighbourhood
 from hilum.stages.measure.outline import find_outline
+from hilum.stages.measure.place import placed
 from hilum.stages.measure.size import axes_mm
 from hilum.volume import CTVolume, Mask
 
-_SIDE_REACH_MM = 10.0
 _MANY_TIMES = 1.8
 _UNLIKE = 1.2
 _EDGE_TO_LINE = 1.1
-"""Diameter of a nodule as readers draw it, by that of its edge (median)."""
+"""Diameter of a nodule as the network draws it, by that of its edge (median)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,12 +43,20 @@ class Measurement:
     Attributes:
         nodule: What was measured; malignancy unknown.
         mask: Its voxels, on a part of the grid of the volume.
+        drawn: Those that a radiologist might draw, for the networks that rate; None
+            where the network drew nothing, or something else.
         notices: What there is to doubt.
     """
 
     nodule: Nodule
     mask: Mask
+    drawn: Mask | None = None
     notices: tuple[Notice, ...] = ()
+
+    @property
+    def shown(self) -> Mask:
+        """The voxels to show to a network: as drawn, or else at the edge."""
+        return self.mask if self.drawn is None else self.drawn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +68,8 @@ class NoduleMeasurer:
 
     Attributes:
         weights: Name of shipped weights, or path of a `.keras` or `.xml` file, of the
-            network that draws nodules; "" to measure all at their edge.
-        mass_mm: What is larger than this at its edge is measured there.
+            network that draws nodules; "" for no second outline.
+        mass_mm: What is larger than this is not drawn, for the network learned none.
         solid_hu: Tissue above this is solid.
         calcified_hu: Tissue above this is calcified.
         solid_share: A nodule with this share of solid tissue is solid.
@@ -115,26 +125,35 @@ class NoduleMeasurer:
             WeightsError: The weights are absent, damaged or of another task.
         """
         _check(volume, candidates, lungs)
-        return tuple(self._measure_one(volume, c, lungs) for c in candidates)
-
-    def _measure_one(
-        self, volume: CTVolume, candidate: Candidate, lungs: Mask
-    ) -> Measurement:
-        at_edge = self._measure_edge(volume, candidate, lungs)
-        nodule = at_edge.nodule
-        edge_mm = _sphere_mm(nodule)
-        outlined = not any(n.code == "nodule-not-outlined" for n in at_edge.notices)
-        if not (self.weights and outlined) or edge_mm > self.mass_mm:
-            return at_edge
-        drawing = draw(
-            volume,
-            nodule.center_mm,
-            _EDGE_TO_LINE * edge_mm,
-            predict=load_predictor(self.weights),
+        at_edge = [self._measure_edge(volume, c, lungs) for c in candidates]
+        drawings = self._draw(volume, at_edge)
+        shapes = lung_shapes(lungs) if at_edge else {}
+        return tuple(
+            _completed(found, drawing, lungs, shapes)
+            for found, drawing in zip(at_edge, drawings, strict=True)
         )
-        if drawing is None:
-            return at_edge
-        return _as_drawn(at_edge, drawing, candidate, lungs)
+
+    def _draw(
+        self, volume: CTVolume, at_edge: Sequence[Measurement]
+    ) -> list[Drawing | None]:
+        """Draw what has an outline and is no mass, all at once."""
+        drawings: list[Drawing | None] = [None] * len(at_edge)
+        wanted = [
+            number
+            for number, found in enumerate(at_edge)
+            if NOT_OUTLINED not in {n.code for n in found.notices}
+            and _sphere_mm(found.nodule) <= self.mass_mm
+        ]
+        if not (self.weights and wanted):
+            return drawings
+        nodules = [at_edge[number].nodule for number in wanted]
+        places = [(n.center_mm, _EDGE_TO_LINE * _sphere_mm(n)) for n in nodules]
+        predict = load_predictor(self.weights)
+        for number, drawing in zip(
+            wanted, draw_all(volume, places, predict=predict), strict=True
+        ):
+            drawings[number] = drawing
+        return drawings
 
     def _measure_edge(
         self, volume: CTVolume, candidate: Candidate, lungs: Mask
@@ -144,35 +163,34 @@ class NoduleMeasurer:
         )
         hood, outline = find_outline(volume, candidate, lungs)
         if outline is None:
-            return _as_sphere(volume.grid, hood, candidate, lungs, limits)
+            return _as_sphere(volume.grid, hood, candidate, limits)
         filling = find_filling(
             hood,
             outline.cells,
             outline.tissue,
             outline.lung_hu,
-            soft=outline.rim_hu < DENSEST_RIM_HU,
         )
         long_mm, short_mm = axes_mm(hood, outline, filling)
         mean_mm = (long_mm + short_mm) / 2
         kind, solid_mm = tell_kind(hood, outline, limits)
-        cell, _, _ = filling.ellipsoid(hood, outline.rim_hu)
+        cell, _, _ = filling.ellipsoid(hood, outline.full_hu)
         x, y, z = hood.to_world(cell).tolist()
         nodule = Nodule(
             center_mm=(x, y, z),
             diameter_mm=mean_mm,
             long_axis_mm=long_mm,
             short_axis_mm=short_mm,
-            volume_mm3=filling.volume_mm3(hood, outline.rim_hu),
+            volume_mm3=filling.volume_mm3(hood, outline.full_hu),
             type=kind,
             solid_diameter_mm=mean_mm if solid_mm is None else min(solid_mm, mean_mm),
-            side=_side(lungs, (x, y, z)),
+            side=None,
             detection_score=candidate.score,
         )
         mask = hood.to_mask(outline.cells, volume.grid)
         doubts = _doubts_of_size(candidate, nodule)
         if outline.joined:
             doubts = (_doubt_of_joint(nodule), *doubts)
-        return Measurement(nodule, mask, doubts)
+        return Measurement(nodule, mask, notices=doubts)
 
 
 def segment_nodule(volume: CTVolume, candidate: Candidate, lungs: Mask) -> Mask:
@@ -222,7 +240,6 @@ def _as_sphere(
     grid: Grid,
     hood: Neighbourhood,
     candidate: Candidate,
-    lungs: Mask,
     limits: Densities,
 ) -> Measurement:
     """Measure a candidate that has no outline as the sphere that it was found as."""
@@ -237,79 +254,65 @@ def _as_sphere(
         volume_mm3=float(np.pi / 6 * size**3),
         type=kind,
         solid_diameter_mm=0.0 if kind == "ground-glass" else size,
-        side=_side(lungs, candidate.center_mm),
+        side=None,
         detection_score=candidate.score,
     )
     doubt = Notice(
-        "nodule-not-outlined",
+        NOT_OUTLINED,
         f"The candidate at {_place(candidate.center_mm)} stands out too little to be "
         f"outlined; its {size:.1f} mm are the detector's, not measured.",
         "measure",
     )
-    return Measurement(nodule, hood.to_mask(cells, grid), (doubt,))
+    return Measurement(nodule, hood.to_mask(cells, grid), notices=(doubt,))
 
 
-def _side(lungs: Mask, center_mm: tuple[float, float, float]) -> Side | None:
-    """Tell which lung a point lies in, or the nearest within 10 mm."""
-    label = int(lungs.at(center_mm))
-    if not label:
-        spacing = np.array(lungs.grid.spacing_mm)
-        middle = np.rint(lungs.grid.to_index(center_mm)).astype(int)
-        middle = np.clip(middle, 0, np.array(lungs.grid.shape) - 1)
-        half = np.ceil(_SIDE_REACH_MM / spacing).astype(int)
-        first = np.maximum(middle - half, 0)
-        z, y, x = (
-            slice(int(a), int(b)) for a, b in zip(first, middle + half + 1, strict=True)
-        )
-        cells = np.argwhere(lungs.voxels[z, y, x])
-        if not len(cells):
-            return None
-        off = np.linalg.norm((cells + first - middle) * spacing, axis=1)
-        if off.min() > _SIDE_REACH_MM:
-            return None
-        label = int(lungs.voxels[tuple(cells[int(off.argmin())] + first)])
-    return {1: "right", 2: "left"}.get(label)  # type: ignore[return-value]
-
-
-def _as_drawn(
-    at_edge: Measurement, drawing: Drawing, candidate: Candidate, lungs: Mask
+def _completed(
+    found: Measurement,
+    drawing: Drawing | None,
+    lungs: Mask,
+    shapes: Mapping[Side, LungShape],
 ) -> Measurement:
-    """Take size and place from the drawing, unless it is far from the edge.
-
-    Kind and solid part are those inside the edge in any case.
-    """
-    before = at_edge.nodule
-    long_mm, short_mm = drawing.axes_mm()
-    mean_mm = (long_mm + short_mm) / 2
-    whole = before.type in ("solid", "calcified")
-    nodule = replace(
-        before,
-        center_mm=drawing.center_mm,
-        diameter_mm=mean_mm,
-        long_axis_mm=long_mm,
-        short_axis_mm=short_mm,
-        volume_mm3=drawing.volume_mm3(),
-        solid_diameter_mm=mean_mm if whole else min(before.solid_diameter_mm, mean_mm),
-        side=_side(lungs, drawing.center_mm),
+    """Add to what was measured at the edge where it lies, and how sure it is."""
+    nodule = placed(found.nodule, found.mask, lungs, shapes)
+    notices, drawn = found.notices, None
+    edge_mm = _sphere_mm(nodule)
+    apart = 1.0
+    if drawing is not None:
+        drawn_mm = math.cbrt(6 * drawing.volume_mm3() / math.pi)
+        apart = drawn_mm / (_EDGE_TO_LINE * edge_mm)
+        if 1 / _UNLIKE <= apart <= _UNLIKE:
+            drawn = drawing.mask
+        else:
+            notices = (_doubt_of_edge(nodule, edge_mm, drawn_mm), *notices)
+    doubt = doubt_of(
+        nodule,
+        slice_mm=lungs.grid.spacing_mm[0],
+        apart=apart,
+        codes=frozenset(n.code for n in notices),
     )
-    edge_mm, drawn_mm = _sphere_mm(before), _sphere_mm(nodule)
-    if 1 / _UNLIKE <= drawn_mm / (_EDGE_TO_LINE * edge_mm) <= _UNLIKE:
-        doubts = _doubts_of_size(candidate, nodule)
-        return Measurement(nodule, drawing.mask, doubts)
-    doubt = Notice(
+    nodule = replace(
+        nodule,
+        diameter_error_mm=doubt.diameter_mm,
+        volume_error_mm3=doubt.volume_mm3,
+    )
+    return Measurement(nodule, found.mask, drawn, notices)
+
+
+def _doubt_of_edge(nodule: Nodule, edge_mm: float, drawn_mm: float) -> Notice:
+    """Say that a network draws something else."""
+    return Notice(
         "nodule-outlines-differ",
-        f"The nodule at {_place(before.center_mm)} is {edge_mm:.1f} mm wide at the "
+        f"The nodule at {_place(nodule.center_mm)} is {edge_mm:.1f} mm wide at the "
         "edge of its density and was measured there; a network draws it "
         f"{drawn_mm:.1f} mm wide. Look at it before you trust its size.",
         "measure",
     )
-    return replace(at_edge, notices=(doubt, *at_edge.notices))
 
 
 def _doubt_of_joint(nodule: Nodule) -> Notice:
     """Say that the outline was cut off where nothing parts it."""
     return Notice(
-        "nodule-joined",
+        JOINED,
         f"The nodule at {_place(nodule.center_mm)} is joined to other tissue that no "
         "thinner part separates; it was cut off at the size of the candidate.",
         "measure",

@@ -18,10 +18,10 @@ import numpy as np
 
 from hilum.findings import Candidate
 from hilum.stages.measure.boxes import close, within
+from hilum.stages.measure.halo import halo_level
 from hilum.stages.measure.levels import (
     FAINTEST_HU,
     find_core,
-    halo_level,
     inner_cells,
     lung_level,
     smooth,
@@ -34,10 +34,10 @@ _WIDER = (1.0, 1.5, 2.25)
 _LARGEST_MM = 100.0
 _CALM = 10
 _CALM_MM = 0.8
-_HALO_HU = 140.0
-_GLASS_HU = 200.0
+_GLASS_HU = 140.0
 _SOLID_HU = -250.0
 _MOSTLY = 0.6
+_MOSTLY_SOLID = 0.7
 _BLUR_MM = 1.2
 _PLEURA_MM = 3.0
 _AIR_HU = -450.0
@@ -113,15 +113,17 @@ def _find_halo(search: Search, dense: Outline) -> Outline | None:
     """Find the outline of the ground glass around a dense nodule, if there is any."""
     hood, lung_hu = search.hood, search.lung_hu
     rest = dense.tissue & ~dense.cells
-    halo_hu = halo_level(hood, dense.cells, rest, search.reachable)
-    if halo_hu is None or not _HALO_HU < halo_hu - lung_hu < dense.edge_hu - lung_hu:
+    halo_hu = halo_level(
+        hood, dense.cells, rest, where=search.reachable, lung_hu=lung_hu
+    )
+    if halo_hu is None or halo_hu >= dense.edge_hu:
         return None
     core = within(dense.cells, hood.cell_mm, max(*hood.voxel_mm, _BLUR_MM))
     faint = search.settle(smooth(hood, hood.hu, _CALM_MM), halo_hu, core=core)
     if faint is None or faint.rim_hu - lung_hu < _GLASS_HU:
         return None
     inner = hood.hu[inner_cells(hood, faint.cells)]
-    if np.mean(inner > _SOLID_HU) > _MOSTLY:
+    if np.mean(inner > _SOLID_HU) > _MOSTLY_SOLID:
         return None
     if not search.leaks(faint.cells):
         return faint

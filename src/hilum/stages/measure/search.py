@@ -19,7 +19,13 @@ from hilum.stages.measure.boxes import (
     part_at,
     within,
 )
-from hilum.stages.measure.levels import FAINTEST_HU, full_level, highest, inner_cells
+from hilum.stages.measure.levels import (
+    DENSEST_RIM_HU,
+    FAINTEST_HU,
+    full_level,
+    highest,
+    inner_cells,
+)
 from hilum.stages.measure.neighbourhood import BoolArray, HUField, Neighbourhood
 
 _CUTS = (0.45, 0.6, 0.75, 0.9)
@@ -38,6 +44,8 @@ class Outline:
         hu: The values that were thresholded, less noisy than the scan if need be.
         lung_hu: Level outside.
         rim_hu: Level of its outer part; the edge lies half-way to the lung.
+        full_hu: Level of its inner part where that is denser than a rim can be, as
+            in a calcified nodule; else that of the rim.
         shown: Share of its level, above the lung, that its inner cells show.
         outgrows: Whether it goes on beyond the limit of the search.
         joined: Whether it had to be cut off from other tissue at the candidate's
@@ -49,6 +57,7 @@ class Outline:
     hu: HUField
     lung_hu: float
     rim_hu: float
+    full_hu: float
     shown: float
     outgrows: bool = False
     joined: bool = False
@@ -135,12 +144,16 @@ class Search:
             inner = inner_cells(self.hood, cells)
             if core is not None:
                 inner &= ~core
-            level, shown = rim_hu, 1.0
+            full_hu, shown = rim_hu, 1.0
             if inner.any():
-                level, shown = full_level(self.hood, cells, inner, tissue, self.lung_hu)
+                full_hu, shown = full_level(
+                    self.hood, cells, inner, tissue, self.lung_hu
+                )
+            level = min(full_hu, DENSEST_RIM_HU)
             if level - self.lung_hu < FAINTEST_HU:
                 return found
-            outline = Outline(cells, tissue, hu, self.lung_hu, rim_hu, shown)
+            dense_hu = full_hu if full_hu > DENSEST_RIM_HU else rim_hu
+            outline = Outline(cells, tissue, hu, self.lung_hu, rim_hu, dense_hu, shown)
             found = outline, radius_mm
             if abs(level - rim_hu) < _SETTLED * (level - self.lung_hu):
                 break

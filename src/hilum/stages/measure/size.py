@@ -1,7 +1,9 @@
 """Diameters of a nodule on the axial slice where it is largest.
 
 The contour lies where the scan reads half-way between nodule and lung, found
-between the cells by linear interpolation; so lengths are finer than a voxel.
+between the cells by linear interpolation; so lengths are finer than a voxel. Where
+noise was smoothed away, which draws small nodules in, it lies where it encloses as
+much as the nodule fills.
 Lengths on a thick slice come out short, because the slice misses the equator or
 averages across it; an ellipsoid of the nodule's height tells by how much.
 """
@@ -11,12 +13,15 @@ from __future__ import annotations
 import numpy as np
 
 from hilum.space import FloatArray
+from hilum.stages.measure.boxes import part_at
 from hilum.stages.measure.filling import Filling
+from hilum.stages.measure.levels import highest
 from hilum.stages.measure.neighbourhood import BoolArray, HUField, Neighbourhood
 from hilum.stages.measure.search import Outline
 
 _STEP_MM = 0.1
 _FURTHEST_OFF = 0.55
+_LOWER = 0.25
 
 
 def axes_mm(
@@ -27,9 +32,13 @@ def axes_mm(
     Returns:
         Long and short axis, in mm.
     """
-    center, _, height = filling.ellipsoid(hood, outline.rim_hu)
-    slice_ = _largest_slice(hood, outline.cells, center)
-    long_mm, short_mm = axes_in_plane(_edge_field(outline, slice_), hood.cell_mm[1:])
+    center, _, height = filling.ellipsoid(hood, outline.full_hu)
+    cells, level_hu = outline.cells, outline.edge_hu
+    if outline.hu is not hood.hu:
+        cells, level_hu = _as_full(outline, filling)
+    slice_ = _largest_slice(hood, cells, center)
+    field = _edge_field(outline, cells[slice_], slice_, level_hu)
+    long_mm, short_mm = axes_in_plane(field, hood.cell_mm[1:])
     off = abs(slice_ - center[0]) * hood.cell_mm[0]
     factor = _equator_factor(max(off, hood.slice_mm / 4), height)
     return long_mm * factor, short_mm * factor
@@ -81,15 +90,32 @@ def _equator_factor(off_mm: float, height_mm: float) -> float:
     return float((1 - min(off_mm / height_mm, _FURTHEST_OFF) ** 2) ** -0.5)
 
 
-def _edge_field(outline: Outline, slice_: int) -> HUField:
+def _as_full(outline: Outline, filling: Filling) -> tuple[BoolArray, float]:
+    """Give the cells and the level that enclose as much as a nodule fills."""
+    box = filling.box
+    where = filling.full | filling.edge
+    hu = outline.hu[box]
+    seen = hu[where]
+    count = round(float(filling.at_level(outline.full_hu).sum()))
+    count = min(max(count, 1), len(seen))
+    level = float(np.partition(seen, len(seen) - count)[len(seen) - count])
+    lowest = outline.edge_hu - _LOWER * (outline.rim_hu - outline.lung_hu)
+    level = min(max(level, lowest), outline.edge_hu)
+    cells = outline.cells.copy()
+    cells[box] |= where & (hu > level)
+    return part_at(cells, highest(np.where(outline.cells, outline.hu, -np.inf))), level
+
+
+def _edge_field(
+    outline: Outline, inside: BoolArray, slice_: int, level_hu: float
+) -> HUField:
     """Give a field on one slice that is zero on the contour and positive inside.
 
     Where other tissue touches the nodule, the contour runs half-way between the
     cells. One cell of outside is added on all sides.
     """
-    inside = outline.cells[slice_]
     contrast = outline.rim_hu - outline.lung_hu
-    field = np.clip((outline.hu[slice_] - outline.edge_hu) / contrast, -0.5, 0.5)
+    field = np.clip((outline.hu[slice_] - level_hu) / contrast, -0.5, 0.5)
     field = np.where(inside, np.maximum(field, 1e-3), np.minimum(field, -1e-3))
     rest = np.pad(outline.tissue[slice_] & ~inside, 1)
     field[rest[1:-1, 1:-1]] = -0.5
