@@ -191,30 +191,34 @@ def test_affine_is_owned():
 
 
 def test_anchored_by_hand():
-    # centres at x = 0.3, 1.3, 2.3, 3.3 mm: the first whole mm inside is 1, 0.7 further
+    # centres at x = 0.3, 1.3, 2.3, 3.3 mm: to have one at 7, move 0.7 further
     grid = Grid.axial((4, 4, 4), (1.0, 1.0, 1.0), origin_mm=(0.3, 2.0, -1.5))
-    moved = grid.anchored()
+    moved = grid.anchored((7.0, 3.0, 0.0))
     np.testing.assert_allclose(moved.to_world([0, 0, 0]), [1.0, 2.0, -1.0])
     assert moved.shape == (3, 4, 3)  # slice, row, column
-    assert moved.lattice_index() == (-1, 2, 1)
+    assert moved.nearest_index((7.0, 3.0, 0.0)) == (1, 1, 6)
 
 
 @given(
     st.tuples(*[st.floats(-200, 200)] * 3),
     st.tuples(*[st.floats(0.3, 5)] * 3),
     st.floats(0, 0.6),
+    st.tuples(*[st.floats(-50, 50)] * 3),
 )
-def test_grids_of_one_spacing_share_a_lattice_once_anchored(origin, spacing, turn):
+def test_grids_of_one_spacing_share_a_lattice_once_anchored(
+    origin, spacing, turn, point
+):
     affine = np.eye(4)
     affine[:3, :3] = np.array(
         [[0, -np.sin(turn), np.cos(turn)], [0, np.cos(turn), np.sin(turn)], [1, 0, 0]]
     ) * np.array(spacing)
     affine[:3, 3] = origin
     grid = Grid((6, 7, 8), affine)
-    moved = grid.anchored()
-    index = moved.to_index((0, 0, 0))
-    np.testing.assert_allclose(index, -np.array(moved.lattice_index()), atol=2e-3)
+    moved = grid.anchored(point)
+    np.testing.assert_allclose(
+        moved.to_index(point), moved.nearest_index(point), atol=2e-3
+    )
     inside = grid.to_index(moved.to_world([[0, 0, 0], [n - 1 for n in moved.shape]]))
     assert (inside > -2e-3).all()
     assert (inside < np.array(grid.shape) - 1 + 2e-3).all()
-    assert moved.anchored().same_as(moved, atol_mm=1e-2)
+    assert moved.anchored(point).same_as(moved, atol_mm=1e-2)

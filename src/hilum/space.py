@@ -238,13 +238,16 @@ class Grid:
         z, y, x = np.ceil(np.array(self.shape) / scale - 1e-3).astype(int).tolist()
         return Grid((max(z, 1), max(y, 1), max(x, 1)), affine, self.frame_uid)
 
-    def anchored(self) -> Grid:
-        """Move by less than a voxel, inwards, so that (0, 0, 0) mm is a voxel's centre.
+    def anchored(self, world: npt.ArrayLike) -> Grid:
+        """Move by less than a voxel, inwards, so that a point is a voxel's centre.
 
         Voxels of grids of the same directions and spacing then lie on one lattice,
         whatever they were cut from. A voxel fewer along each axis that moves.
+
+        Args:
+            world: (3,) point (x, y, z) in mm; need not lie in the grid.
         """
-        moved = np.mod(self.to_index((0.0, 0.0, 0.0)), 1.0)
+        moved = np.mod(self.to_index(world), 1.0)
         moved[(moved < _SAME_PLACE) | (moved > 1 - _SAME_PLACE)] = 0.0
         affine = self.affine.copy()
         affine[:3, 3] = self.to_world(moved)
@@ -253,9 +256,13 @@ class Grid:
         )
         return Grid((z, y, x), affine, self.frame_uid)
 
-    def lattice_index(self) -> Index:
-        """Count from the voxel at (0, 0, 0) mm to the first, on an anchored grid."""
-        z, y, x = (-np.rint(self.to_index((0.0, 0.0, 0.0)))).astype(int).tolist()
+    def nearest_index(self, world: npt.ArrayLike) -> Index:
+        """Give the voxel nearest to a point, which may lie beyond the grid.
+
+        Args:
+            world: (3,) point (x, y, z) in mm.
+        """
+        z, y, x = np.rint(self.to_index(world)).astype(int).tolist()
         return z, y, x
 
     def same_as(self, other: Grid, atol_mm: float = 1e-3) -> bool:

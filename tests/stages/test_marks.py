@@ -132,7 +132,9 @@ def test_where_the_region_begins_does_not_matter(mirrored):
 
     def marked(start):
         part, box = hu[start[0] :, start[1] :, start[2] :], grid.crop(start, hu.shape)
-        region = Region(part, box, Mask(np.ones(part.shape, np.uint8), box))
+        region = Region(
+            part, box, Mask(np.ones(part.shape, np.uint8), box), (1.0, 2.0, 3.0)
+        )
         marks = network_marks(region, shipped(), margin_mm=4, mirrored=mirrored)
         return box.to_world(marks.index[0]), marks.chance[0]
 

@@ -34,6 +34,10 @@ NETWORK_VOXEL_MM = 1.0
 DOTS_BESIDE = 300
 """How many dots are looked up beside the marks of a network."""
 
+HALVED_BESIDE = 1.7
+"""Width of the smoothing, in voxels, from which dots beside a network are sought on
+every second voxel: half the time, and the same marks were found."""
+
 FAINTEST_STRENGTH = 0.1
 """Weaker dots are not even candidates: a good lung has hundreds of them."""
 
@@ -203,6 +207,7 @@ class NoduleDetector:
             ),
             contrast=self.range_hu[1] - LUNG_HU,
             least_strength=FAINTEST_STRENGTH,
+            halved_from=HALVED_BESIDE if self.weights else None,
         )
         return strongest(dots, inside, most)
 

@@ -73,6 +73,7 @@ def find_dots(
     diameters: tuple[float, float],
     contrast: float,
     least_strength: float,
+    halved_from: float | None = None,
 ) -> Dots:
     """Find bright dots at half-octave steps of diameter.
 
@@ -82,13 +83,17 @@ def find_dots(
         diameters: Smallest diameter, in voxels, and one that the largest reaches.
         contrast: Of the ball of strength 1 to what is around it.
         least_strength: Weaker dots are left out.
+        halved_from: Width of the smoothing from which every second voxel is taken; by
+            default `HALVED_FROM`.
 
     Returns:
         The dots of all scales, with duplicates from neighbouring scales.
     """
     parts = [
         _dots_of_scale(smooth, seen, scale, contrast, least_strength)
-        for smooth, seen, scale in _pyramid(volume, inside, diameters)
+        for smooth, seen, scale in _pyramid(
+            volume, inside, diameters, halved_from or HALVED_FROM
+        )
     ]
     return Dots(
         np.concatenate([p.index for p in parts]),
@@ -106,7 +111,10 @@ class _Scale:
 
 
 def _pyramid(
-    volume: Float32Array, inside: BoolArray, diameters: tuple[float, float]
+    volume: Float32Array,
+    inside: BoolArray,
+    diameters: tuple[float, float],
+    halved_from: float,
 ) -> Iterator[tuple[Float32Array, BoolArray, _Scale]]:
     """Smooth more and more; past each doubling every second voxel is enough."""
     smallest, largest = diameters
@@ -117,7 +125,7 @@ def _pyramid(
         yield smooth, inside, _Scale(step, sigma)
         if sigma / SIGMA_PER_DIAMETER * step >= largest - 1e-6:
             return
-        if sigma > HALVED_FROM and min(smooth.shape) >= 8:
+        if sigma > halved_from and min(smooth.shape) >= 8:
             smooth = np.ascontiguousarray(smooth[::2, ::2, ::2])
             inside = np.ascontiguousarray(inside[::2, ::2, ::2])
             step, sigma = step * 2, sigma / 2

@@ -59,8 +59,8 @@ def network_marks(
 ) -> Marks:
     """Let the network look over a region, and look again at what it marks.
 
-    The region is brought onto the network's coarsest cells by the patient's
-    coordinates, so that where it begins does not matter.
+    The network's coarsest cells are counted from the region's anchor, so that where
+    it begins does not matter.
 
     Args:
         region: Cubic voxels of about 1 mm.
@@ -70,7 +70,8 @@ def network_marks(
         mirrored: Look at the three mirror images of the surroundings of the marks as
             well, and take the mean.
     """
-    z, y, x = (n % SIZE_MULTIPLE for n in region.grid.lattice_index())
+    anchor = region.grid.nearest_index(region.anchor_mm)
+    z, y, x = (-n % SIZE_MULTIPLE for n in anchor)
     hu = padded(region.hu, (z, y, x))
     said = _in_slabs(hu, predict)
     if mirrored:

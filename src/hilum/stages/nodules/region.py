@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hilum.errors import InputError
+from hilum.findings import Point
 from hilum.space import Grid, Index
 from hilum.volume import CTVolume, HUArray, Mask
 
@@ -25,11 +26,13 @@ class Region:
         hu: (slice, row, column) int16, cubic voxels, not clipped.
         grid: Where they are.
         lungs: The mask that it was cut by.
+        anchor_mm: World point (x, y, z) from which cells of a network are counted.
     """
 
     hu: HUArray
     grid: Grid
     lungs: Mask
+    anchor_mm: Point = (0.0, 0.0, 0.0)
 
     @classmethod
     def cut(
@@ -48,8 +51,8 @@ class Region:
             lungs: On the grid of the volume; every label counts as lung.
             voxel_mm: Edge of the cubic voxels.
             margin_mm: How much around the lungs to take along.
-            anchored: Put the voxels on the lattice of the patient's coordinates, so
-                that they do not hang on where the voxels of the scan lie.
+            anchored: Count voxels from the middle of the lungs, so that they hang
+                neither on where the box begins nor on the voxels of the scan.
 
         Raises:
             InputError: The mask is not on the grid of the volume.
@@ -63,8 +66,11 @@ class Region:
         if box is None:
             return None
         grid = lungs.grid.crop(*box).regrid((voxel_mm,) * 3)
-        grid = grid.anchored() if anchored else grid
-        return cls(volume.crop(*box).resample_to(grid).hu, grid, lungs)
+        if not anchored:
+            return cls(volume.crop(*box).resample_to(grid).hu, grid, lungs)
+        middle = _middle_of(lungs, *box)
+        grid = grid.anchored(middle)
+        return cls(volume.crop(*box).resample_to(grid).hu, grid, lungs, middle)
 
     @cached_property
     def distance_mm(self) -> npt.NDArray[np.float32]:
@@ -92,6 +98,17 @@ class Region:
             near = near.repeat(2, axis=axis)
         z, y, x = self.grid.shape
         return np.ascontiguousarray(near[:z, :y, :x])
+
+
+def _middle_of(lungs: Mask, start: Index, stop: Index) -> Point:
+    """Find the centre of mass of the lungs, of every second row and column."""
+    box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+    inside = lungs.voxels[box][:, ::2, ::2] > 0
+    counts = [inside.sum(axis=axes) for axes in ((1, 2), (0, 2), (0, 1))]
+    at = [float(np.arange(len(c)) @ c / c.sum()) for c in counts]
+    index = np.array(start) + np.array(at) * (1, 2, 2)
+    x, y, z = lungs.grid.to_world(index).tolist()
+    return x, y, z
 
 
 def _box_around(lungs: Mask, margin_mm: float) -> tuple[Index, Index] | None:
