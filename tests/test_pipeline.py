@@ -392,7 +392,7 @@ def test_parity_of_formats(phantom, tmp_path, suffix):
 
 @pytest.mark.slow
 def test_parity_holds_where_slices_overlap(tmp_path):
-    """The thickness that DICOM tells, and NIfTI does not, decides nothing."""
+    """The thickness that DICOM tells, and NIfTI does not, decides nothing to 5 mm."""
     settings = hilum.PhantomSettings(
         seed=3,
         shape=(200, 160, 160),

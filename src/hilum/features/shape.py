@@ -162,6 +162,7 @@ def hull_of(points: FloatArray, cell_mm: FloatArray | float) -> tuple[float, flo
     from scipy.spatial import ConvexHull, QhullError  # noqa: PLC0415  slow to import
 
     dimensions = points.shape[1]
+    points = _ends(points)
     corners = np.stack(np.meshgrid(*[[-0.5, 0.5]] * dimensions), -1)
     corners = corners.reshape(-1, dimensions) * cell_mm
     if len(points) > 200:  # the hull of a hull: far fewer corners
@@ -169,3 +170,18 @@ def hull_of(points: FloatArray, cell_mm: FloatArray | float) -> tuple[float, flo
             points = points[ConvexHull(points).vertices]
     hull = ConvexHull((points[:, None] + corners).reshape(-1, dimensions))
     return float(hull.volume), float(hull.area)
+
+
+def _ends(points: FloatArray) -> FloatArray:
+    """Keep the first and last of the points that share all but their last place.
+
+    What lies between them is no corner of the hull.
+
+    Args:
+        points: (n, dimensions), sorted as `np.argwhere` gives them.
+    """
+    new = np.any(points[1:, :-1] != points[:-1, :-1], axis=1)
+    edge = np.concatenate([[True], new])
+    edge[:-1] |= new
+    edge[-1] = True
+    return points[edge]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ _ALIKE = 0.02
 BoolArray = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Surroundings:
     """A nodule and what is around it.
 
@@ -41,6 +42,13 @@ class Surroundings:
     inside: BoolArray
     grid: Grid
     lung_hu: float
+
+    @cached_property
+    def depth_mm(self) -> FloatArray:
+        """How deep each voxel lies in the nodule; see `signed_distance_mm`."""
+        depth = _signed_distance_mm(self.inside, self.spacing_mm)
+        depth.setflags(write=False)
+        return depth
 
     @property
     def spacing_mm(self) -> Spacing:
@@ -106,13 +114,17 @@ def signed_distance_mm(surroundings: Surroundings) -> FloatArray:
     Returns:
         (slice, row, column) float64, mm.
     """
+    return surroundings.depth_mm
+
+
+def _signed_distance_mm(inside: BoolArray, spacing: Spacing) -> FloatArray:
+    """Measure the distances of `signed_distance_mm`."""
     from scipy import ndimage  # noqa: PLC0415  slow to import
 
-    inside, spacing = surroundings.inside, surroundings.spacing_mm
     within = ndimage.distance_transform_edt(inside, sampling=spacing)
     beyond = ndimage.distance_transform_edt(~inside, sampling=spacing)
     half = min(spacing) / 2
-    return np.asarray(np.where(inside, within - half, half - beyond))
+    return np.where(inside, within - half, half - beyond)
 
 
 def _rounded(spacing_mm: Spacing) -> Spacing:

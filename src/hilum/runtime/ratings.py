@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ KIND_NAMES = ("ground-glass", "part-solid", "solid")
 Predict = Callable[[Any], Any]
 
 _DOUBT = 0.01
+_BATCH = 8
+_WANTED = ("malignancy", "kind", *(item.name for item in fields(Attributes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +104,43 @@ def rate_nodule(
         InputError: The mask is empty, or its voxels are not voxels of the volume.
         WeightsError: The network is one for another task.
     """
-    found = predict(rating_inputs(volume, mask))
-    wanted = ("malignancy", "kind", *(item.name for item in fields(Attributes)))
-    if not isinstance(found, dict) or not set(wanted) <= set(found):
-        raise WeightsError(
-            f"The network gives no ratings; expected {', '.join(wanted)}. "
-            "Is it a network for another task?"
+    return rate_nodules(volume, [mask], predict=predict, calibration=calibration)[0]
+
+
+def rate_nodules(
+    volume: CTVolume,
+    masks: Sequence[Mask],
+    *,
+    predict: Predict,
+    calibration: Calibration,
+) -> tuple[Rating, ...]:
+    """Rate several nodules at once, which takes less time than one by one.
+
+    Args:
+        volume: The scan, or a part of it.
+        masks: The nodules, each on the grid of the volume or a part of it.
+        predict: As for `rate_nodule`.
+        calibration: As for `rate_nodule`.
+
+    Returns:
+        In the order of the masks.
+
+    Raises:
+        InputError: As `rate_nodule`.
+        WeightsError: As `rate_nodule`.
+    """
+    ratings: list[Rating] = []
+    for first in range(0, len(masks), _BATCH):
+        inputs = [rating_inputs(volume, m) for m in masks[first : first + _BATCH]]
+        found = predict(
+            {name: np.concatenate([one[name] for one in inputs]) for name in inputs[0]}
         )
-    ratings = {name: _expected(found[name]) for name in wanted if name != "kind"}
-    members = ratings.pop("malignancy")
-    kinds = np.reshape(found["kind"][0], (-1, len(KIND_NAMES)))
-    return Rating(
-        malignancy=calibration.doubted(members),
-        attributes=Attributes(
-            **{name: round(float(r.mean()), 2) for name, r in ratings.items()}
-        ),
-        kind=int(kinds.mean(axis=0).argmax()),
-    )
+        _check(found)
+        ratings.extend(
+            _rating({name: found[name][n] for name in _WANTED}, calibration)
+            for n in range(len(inputs))
+        )
+    return tuple(ratings)
 
 
 def rating_inputs(volume: CTVolume, mask: Mask) -> dict[str, npt.NDArray[np.float32]]:
@@ -164,9 +186,34 @@ def read_calibration(weights: Path) -> Calibration:
     return Calibration(slope, offset, (first, second, third))
 
 
+def _check(found: Any) -> None:
+    """Refuse what a network for another task gives."""
+    if not isinstance(found, dict) or not set(_WANTED) <= set(found):
+        raise WeightsError(
+            f"The network gives no ratings; expected {', '.join(_WANTED)}. "
+            "Is it a network for another task?"
+        )
+
+
+def _rating(
+    found: Mapping[str, npt.NDArray[np.float32]], calibration: Calibration
+) -> Rating:
+    """Turn what the network gives of one nodule into a rating."""
+    ratings = {name: _expected(found[name]) for name in _WANTED if name != "kind"}
+    members = ratings.pop("malignancy")
+    kinds = np.reshape(found["kind"], (-1, len(KIND_NAMES)))
+    return Rating(
+        malignancy=calibration.doubted(members),
+        attributes=Attributes(
+            **{name: round(float(r.mean()), 2) for name, r in ratings.items()}
+        ),
+        kind=int(kinds.mean(axis=0).argmax()),
+    )
+
+
 def _expected(thresholds: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """Turn P(rating > 1), P(rating > 2), ... into (members,) expected ratings."""
-    values = np.asarray(thresholds[0], dtype=np.float64)
+    values = np.asarray(thresholds, dtype=np.float64)
     return np.asarray(1 + np.reshape(values, (-1, values.shape[-1])).sum(axis=-1))
 
 

@@ -20,7 +20,7 @@ from hilum.clinical.risk import (
 from hilum.errors import InputError
 from hilum.findings import Nodule, Notice, Probability
 from hilum.runtime.predictor import load_predictor
-from hilum.runtime.ratings import rate_nodule, read_calibration
+from hilum.runtime.ratings import rate_nodules, read_calibration
 from hilum.runtime.weights import find_weights
 from hilum.volume import CTVolume, Mask
 
@@ -60,13 +60,11 @@ class MalignancyModel:
             return ()
         predict = load_predictor(self.weights)
         calibration = read_calibration(predict.path)
-        rated = []
-        for nodule, mask in zip(nodules, masks, strict=True):
-            said = rate_nodule(volume, mask, predict=predict, calibration=calibration)
-            rated.append(
-                replace(nodule, malignancy=said.malignancy, attributes=said.attributes)
-            )
-        return tuple(rated)
+        said = rate_nodules(volume, masks, predict=predict, calibration=calibration)
+        return tuple(
+            replace(nodule, malignancy=one.malignancy, attributes=one.attributes)
+            for nodule, one in zip(nodules, said, strict=True)
+        )
 
     def check(self) -> None:
         """Refuse weights that are absent or damaged, before any work.

@@ -18,14 +18,16 @@ from hilum.findings import Nodule
 NOT_OUTLINED = "nodule-not-outlined"
 JOINED = "nodule-joined"
 
-_LEAST_MM = 0.5
-_SHARE = 0.08
+_LEAST_MM = 0.3
 _SLICE_SHARE = 0.1
-_SUBSOLID_SHARE = 0.05
-_APART_SHARE = 0.5
-_JOINED_SHARE = 0.15
+_SHARE, _VOLUME_SHARE = 0.15, 0.4
+_SUBSOLID_SHARE = 0.15
+_APART, _VOLUME_APART = 2.0, 4.0
+_FURTHEST_APART = 0.4
+_JOINED_SHARE = 0.3
 _NOT_OUTLINED_SHARE = 0.5
-_VOLUME_TIMES = 3.0
+"""Set on 154 nodules of LIDC so that 93 % of the readers' means lie within; of 119
+nodules of other patients 95 % of the diameters and 92 % of the volumes did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +61,17 @@ def doubt_of(
         ...     short_axis_mm=10.0, volume_mm3=523.6, type="solid",
         ...     solid_diameter_mm=10.0, side=None, detection_score=1.0)
         >>> doubt_of(nodule, slice_mm=1.0, apart=1.0, codes=frozenset()).diameter_mm
-        1.4
+        1.9
     """
-    share = _SHARE + _APART_SHARE * abs(math.log(apart))
-    if nodule.type in ("part-solid", "ground-glass"):
-        share += _SUBSOLID_SHARE
-    if JOINED in codes:
-        share += _JOINED_SHARE
-    if NOT_OUTLINED in codes:
-        share = _NOT_OUTLINED_SHARE
-    error_mm = _LEAST_MM + _SLICE_SHARE * slice_mm + share * nodule.diameter_mm
-    times = error_mm / nodule.diameter_mm
+    apart = min(abs(math.log(apart)), _FURTHEST_APART)
+    more = _SUBSOLID_SHARE if nodule.type in ("part-solid", "ground-glass") else 0.0
+    more += _JOINED_SHARE if JOINED in codes else 0.0
+    more += _NOT_OUTLINED_SHARE if NOT_OUTLINED in codes else 0.0
+    rim_mm = _LEAST_MM + _SLICE_SHARE * slice_mm
+    share = _SHARE + _APART * apart + more
+    volume_share = _VOLUME_SHARE + _VOLUME_APART * apart + more
+    volume_share += 1.5 * rim_mm / nodule.diameter_mm
     return Doubt(
-        round(error_mm, 2), round(_VOLUME_TIMES * times * nodule.volume_mm3, 1)
+        round(rim_mm + share * nodule.diameter_mm, 2),
+        round(volume_share * nodule.volume_mm3, 1),
     )

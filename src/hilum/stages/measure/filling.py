@@ -91,11 +91,16 @@ class Filling:
             Median over the cells of `where`.
         """
         center, radius, height = self.ellipsoid(hood, rim_hu)
-        z, y, x = (np.arange(n) for n in hood.voxels.shape)
+        box = box_around(where)
+        near = [  # voxels that these cells are interpolated from
+            slice(max(b.start // c - 1, 0), min(-(-b.stop // c) + 1, n))
+            for b, c, n in zip(box, hood.cells, hood.voxels.shape, strict=True)
+        ]
+        z, y, x = (np.arange(s.start, s.stop) for s in near)
         middle = hood.to_voxel(center)
         thick, tall, wide = hood.slice_mm, hood.voxel_mm[1], hood.voxel_mm[2]
         slice_ = ((z - middle[0]) * hood.voxel_mm[0])[:, None, None]
-        seen = np.zeros(hood.voxels.shape, np.float32)
+        seen = np.zeros((len(z), len(y), len(x)), np.float32)
         for a in (-1 / 3, 0, 1 / 3):
             for b in (-1 / 3, 0, 1 / 3):
                 rows = ((y + a - middle[1]) * tall)[:, None]
@@ -107,7 +112,11 @@ class Filling:
                 seen += np.maximum(top - bottom, 0) / (9 * thick)
         for axis, count in enumerate(hood.cells):
             seen = refine(seen, axis, count)
-        return float(np.median(seen[where]))
+        cells = tuple(
+            slice(s.start * c, s.stop * c)
+            for s, c in zip(near, hood.cells, strict=True)
+        )
+        return float(np.median(seen[where[cells]]))
 
 
 def find_filling(
