@@ -93,6 +93,7 @@ def read_series(series: Series) -> CTVolume:
         series.uid,
         acquisition=plan.first.to_acquisition(),
         notices=tuple(notices),
+        patient=plan.first.patient_mark,
     )
 
 
