@@ -1,0 +1,287 @@
+"""Two scans in, what became of each nodule out, in the order that it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from hilum.compare.growth import (
+    Sized,
+    measure_growth,
+    outlining_of,
+    possible_of,
+    sphere_mm,
+    status_of,
+)
+from hilum.compare.matching import Spot, match, reach_mm
+from hilum.compare.registration import Registration
+from hilum.findings import (
+    Alignment,
+    Candidate,
+    Change,
+    ChangeStatus,
+    Comparison,
+    Nodule,
+    Point,
+)
+from hilum.pipeline import Reading
+from hilum.stages.measure import Measurement, NoduleMeasurer
+
+LEAST_SCORE = 0.02
+"""Weaker candidates are no finding, not even where one is looked for."""
+
+_NOT_DRAWN = ("nodule-outlines-differ", "nodule-not-outlined")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """A nodule in one of the two scans.
+
+    Attributes:
+        nodule: As it was measured.
+        number: In the list of the scan, from 1; None: below the threshold.
+        drawn: Whether its size is that of the drawing.
+        spot: Where it lies in the current scan.
+    """
+
+    nodule: Nodule
+    number: int | None
+    drawn: bool
+    spot: Spot
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """One of the two scans.
+
+    Attributes:
+        name: Prior or current.
+        reading: What was found in it.
+        registration: Of the two.
+        measure: How nodules are measured.
+    """
+
+    name: Literal["prior", "current"]
+    reading: Reading
+    registration: Registration
+    measure: NoduleMeasurer
+
+    def seen(self) -> tuple[Seen, ...]:
+        """Give the nodules of the scan, in their order."""
+        found = {m.nodule.center_mm: m for m in self.reading.measured}
+        return tuple(
+            self._seen(nodule, found[nodule.center_mm], number)
+            for number, nodule in enumerate(self.reading.assessment.nodules, start=1)
+        )
+
+    def weaker(self, kept: Sequence[Seen]) -> tuple[Candidate, ...]:
+        """Give the candidates that are no nodules, and lie in none."""
+        return tuple(
+            c
+            for c in self.reading.candidates
+            if c.score >= LEAST_SCORE
+            and not any(
+                np.linalg.norm(np.subtract(c.center_mm, s.nodule.center_mm))
+                < max(sphere_mm(s.nodule), c.diameter_mm) / 2
+                for s in kept
+            )
+        )
+
+    def look(self, candidate: Candidate) -> Seen | None:
+        """Measure a weaker candidate; None where there is nothing to outline."""
+        reading = self.reading
+        (found,) = self.measure.measure(reading.volume, (candidate,), reading.lungs)
+        if any(n.code == "nodule-not-outlined" for n in found.notices):
+            return None
+        return self._seen(found.nodule, found, None)
+
+    def spot(self, center_mm: Point, diameter_mm: float) -> Spot:
+        """Place something of this scan in the current one."""
+        if self.name == "current":
+            return Spot(center_mm, diameter_mm)
+        return Spot(_point(self.registration.to_current(center_mm)), diameter_mm)
+
+    def at(self, spot: Spot) -> Point:
+        """Say where a spot of the current scan lies in this one."""
+        if self.name == "current":
+            return spot.at_mm
+        return _point(self.registration.to_prior(spot.at_mm))
+
+    def covers(self, spot: Spot) -> bool:
+        """Tell whether this scan shows a place, and all around it."""
+        reach = spot.diameter_mm / 2 * np.vstack([np.zeros(3), np.eye(3), -np.eye(3)])
+        points = np.array(self.at(spot)) + reach
+        return bool(self.reading.volume.grid.contains(points).all())
+
+    def sized(self, seen: Seen) -> Sized:
+        """Measure a nodule in both ways."""
+        nodule, reading = seen.nodule, self.reading
+        drawn = nodule if seen.drawn and self.measure.weights else None
+        edge = nodule
+        if drawn is not None:
+            again = Candidate(
+                nodule.center_mm, sphere_mm(nodule), nodule.detection_score
+            )
+            (found,) = replace(self.measure, weights="").measure(
+                reading.volume, (again,), reading.lungs
+            )
+            edge = _with_sizes_of(found.nodule, nodule)
+        return Sized(edge, drawn, max(reading.volume.grid.spacing_mm))
+
+    def _seen(self, nodule: Nodule, found: Measurement, number: int | None) -> Seen:
+        drawn = not any(n.code in _NOT_DRAWN for n in found.notices)
+        spot = self.spot(nodule.center_mm, sphere_mm(nodule))
+        return Seen(nodule, number, drawn, spot)
+
+
+def compare_readings(
+    prior: Reading,
+    current: Reading,
+    *,
+    registration: Registration,
+    alignment: Alignment,
+    days: int,
+    measure: NoduleMeasurer,
+) -> Comparison:
+    """Say what became of each nodule.
+
+    Args:
+        prior: What was found in the prior.
+        current: What was found in the current scan.
+        registration: Of the two.
+        alignment: How good it is.
+        days: Between the two.
+        measure: How nodules are measured.
+    """
+    before = Side("prior", prior, registration, measure)
+    now = Side("current", current, registration, measure)
+    old, new = before.seen(), now.seen()
+    pairs = match(
+        [s.spot for s in old], [s.spot for s in new], doubt_mm=alignment.doubt_mm
+    )
+    changes = [_changed(before, now, old[i], new[j], days) for i, j in pairs]
+    without_prior = [s for j, s in enumerate(new) if j not in {j for _, j in pairs}]
+    without_now = [s for i, s in enumerate(old) if i not in {i for i, _ in pairs}]
+    for s, faint in _look_again(without_prior, before, old, alignment.doubt_mm):
+        if faint is None:
+            changes.append(_alone(before, now, s, "new", alignment.doubt_mm))
+        else:
+            changes.append(_changed(before, now, faint, s, days))
+    for s, faint in _look_again(without_now, now, new, alignment.doubt_mm):
+        if faint is None:
+            changes.append(_alone(before, now, s, "gone", alignment.doubt_mm))
+        else:
+            changes.append(_changed(before, now, s, faint, days))
+    return Comparison(
+        prior_series_uid=prior.assessment.series_uid,
+        prior_scope=prior.assessment.scope,
+        prior_nodules=prior.assessment.nodules,
+        days=days,
+        alignment=alignment,
+        changes=tuple(
+            sorted(changes, key=lambda c: (c.current is None, c.current or c.prior))
+        ),
+    )
+
+
+def _look_again(
+    lonely: Sequence[Seen], other: Side, kept: Sequence[Seen], doubt_mm: float
+) -> list[tuple[Seen, Seen | None]]:
+    """Look in the other scan for nodules that have no match among its nodules."""
+    weaker = other.weaker(kept) if lonely else ()
+    spots = [other.spot(c.center_mm, c.diameter_mm) for c in weaker]
+    near = [
+        n
+        for n, spot in enumerate(spots)
+        if any(
+            np.linalg.norm(np.subtract(spot.at_mm, s.spot.at_mm))
+            <= reach_mm(spot, s.spot, doubt_mm)
+            for s in lonely
+        )
+    ]
+    faint = [s for s in (other.look(weaker[n]) for n in near) if s is not None]
+    pairs = match([s.spot for s in faint], [s.spot for s in lonely], doubt_mm=doubt_mm)
+    found = {j: faint[i] for i, j in pairs}
+    return [(s, found.get(j)) for j, s in enumerate(lonely)]
+
+
+def _changed(before: Side, now: Side, old: Seen, new: Seen, days: int) -> Change:
+    """Say how a nodule that both scans show changed."""
+    first, second = before.sized(old), now.sized(new)
+    growth = measure_growth(first, second, days)
+    outlining = outlining_of(first, second)
+    below: Literal["prior", "current"] | None = None
+    rule = growth.rule
+    for side, seen in ((before, old), (now, new)):
+        if seen.number is None:
+            below = side.name
+            rule += (
+                f"; in the {side.name} scan only a candidate below the threshold "
+                f"(score {seen.nodule.detection_score:.2f})"
+            )
+    return Change(
+        status=status_of(growth.volume_change),
+        possible=possible_of(growth),
+        prior=old.number,
+        current=new.number,
+        before=first.by(outlining),
+        now=second.by(outlining),
+        prior_mm=old.nodule.center_mm,
+        current_mm=new.nodule.center_mm,
+        below_threshold=below,
+        growth=growth,
+        rule=rule,
+    )
+
+
+def _alone(
+    before: Side,
+    now: Side,
+    seen: Seen,
+    status: Literal["new", "gone"],
+    doubt_mm: float,
+) -> Change:
+    """Say what became of a nodule that one scan shows."""
+    is_new = status == "new"
+    other = before if is_new else now
+    named: ChangeStatus = status
+    within = reach_mm(seen.spot, seen.spot, doubt_mm)
+    if other.covers(seen.spot):
+        rule = (
+            f"the {other.name} scan shows no nodule within {within:.0f} mm of the "
+            f"place, nor a weaker candidate -> {status}"
+        )
+    else:
+        named = "not-covered"
+        rule = f"the {other.name} scan does not show the place -> not covered"
+    return Change(
+        status=named,
+        possible=(named,),
+        prior=None if is_new else seen.number,
+        current=seen.number if is_new else None,
+        before=None if is_new else seen.nodule,
+        now=seen.nodule if is_new else None,
+        prior_mm=before.at(seen.spot) if is_new else seen.nodule.center_mm,
+        current_mm=seen.spot.at_mm,
+        rule=rule,
+    )
+
+
+def _with_sizes_of(edge: Nodule, nodule: Nodule) -> Nodule:
+    """Keep what is known of a nodule, with its sizes at the edge."""
+    return replace(
+        nodule,
+        diameter_mm=edge.diameter_mm,
+        long_axis_mm=edge.long_axis_mm,
+        short_axis_mm=edge.short_axis_mm,
+        volume_mm3=edge.volume_mm3,
+        solid_diameter_mm=edge.solid_diameter_mm,
+    )
+
+
+def _point(at: object) -> Point:
+    x, y, z = np.asarray(at, dtype=np.float64).tolist()
+    return x, y, z
