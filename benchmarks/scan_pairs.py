@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import SimpleITK as sitk  # noqa: N813
 from scipy import ndimage
 
 from hilum.findings import Point
@@ -65,7 +66,7 @@ class Pair:
     background: CTVolume | None = None
 
 
-def phantom_pair(seed: int, *, shape_mm: tuple[float, float] = (1.25, 0.75)) -> Pair:
+def phantom_pair(seed: int, *, shape_mm: tuple[float, float] = (2.0, 0.9)) -> Pair:
     """Scan one synthetic person twice, at two depths of breath."""
     rng = np.random.default_rng([seed, 77])
     slice_mm, pixel_mm = shape_mm
@@ -201,22 +202,21 @@ class Field:
 
     def warp(self, hu: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
         """Move the cubes."""
-        out = np.empty_like(hu)
-        rows = np.stack(np.meshgrid(*map(np.arange, hu.shape[1:]), indexing="ij"), -1)
-        flat = rows.reshape(-1, 2).astype(np.float64)
-        for z in range(hu.shape[0]):
-            index = np.column_stack([np.full(len(flat), float(z)), flat])
-            at = (index + self.pull(index)).T
-            low = max(int(at[0].min()) - 1, 0)
-            high = min(int(at[0].max()) + 3, hu.shape[0])
-            if high - low < 2:
-                low, high = (0, 2) if high < 2 else (hu.shape[0] - 2, hu.shape[0])
-            at[0] -= low
-            values = ndimage.map_coordinates(
-                hu[low:high], at, np.float32, order=1, mode="nearest"
-            )
-            out[z] = np.rint(values).reshape(hu.shape[1:])
-        return out
+        pull = np.moveaxis(self.pull_mm[::-1] / VOXEL_MM, 0, -1)  # (x, y, z)
+        field = sitk.GetImageFromArray(np.ascontiguousarray(pull), isVector=True)
+        steps = [
+            (n - 1) / (m - 1) for n, m in zip(hu.shape, pull.shape[:3], strict=True)
+        ]
+        field.SetSpacing(steps[::-1])
+        image = sitk.GetImageFromArray(hu)
+        moved = sitk.Resample(
+            image,
+            image,
+            sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64)),
+            sitk.sitkLinear,
+            -1000.0,
+        )
+        return np.asarray(sitk.GetArrayFromImage(moved))
 
 
 def _set(

@@ -29,10 +29,16 @@ from hilum.findings import (
 )
 from hilum.pipeline import Reading
 from hilum.stages.measure import Measurement, NoduleMeasurer
+from hilum.stages.nodules import NoduleDetector
+from hilum.volume import Mask
 
 LEAST_SCORE = 0.02
 """Weaker candidates are no finding, not even where one is looked for."""
 
+_AROUND_MM = 20.0
+_ONE_MM = 3.0
+_FEWEST_VOXELS = 8
+_LOOK = NoduleDetector(weights="", max_candidates=20)
 _NOT_DRAWN = ("nodule-outlines-differ", "nodule-not-outlined")
 
 
@@ -77,18 +83,53 @@ class Side:
             for number, nodule in enumerate(self.reading.assessment.nodules, start=1)
         )
 
-    def weaker(self, kept: Sequence[Seen]) -> tuple[Candidate, ...]:
-        """Give the candidates that are no nodules, and lie in none."""
-        return tuple(
+    def weaker(
+        self, lonely: Sequence[Seen], kept: Sequence[Seen], doubt_mm: float
+    ) -> list[Candidate]:
+        """Give what may be nodules near some places, and lies in no nodule.
+
+        First the detector's weaker candidates; then bright dots that only show when
+        one looks just there.
+
+        Args:
+            lonely: Nodules of the other scan without a match here.
+            kept: Nodules of this scan.
+            doubt_mm: Of the map.
+        """
+        found: list[Candidate] = []
+        for seen in lonely:
+            for c in (*self.reading.candidates, *self._dots(seen.spot)):
+                spot = self.spot(c.center_mm, c.diameter_mm)
+                gap = np.linalg.norm(np.subtract(spot.at_mm, seen.spot.at_mm))
+                if gap <= reach_mm(spot, seen.spot, doubt_mm) and not any(
+                    np.linalg.norm(np.subtract(c.center_mm, f.center_mm)) < _ONE_MM
+                    for f in found
+                ):
+                    found.append(c)
+        return [
             c
-            for c in self.reading.candidates
+            for c in found
             if c.score >= LEAST_SCORE
             and not any(
                 np.linalg.norm(np.subtract(c.center_mm, s.nodule.center_mm))
                 < max(sphere_mm(s.nodule), c.diameter_mm) / 2
                 for s in kept
             )
-        )
+        ]
+
+    def _dots(self, spot: Spot) -> tuple[Candidate, ...]:
+        """Look for bright dots around a place."""
+        reading = self.reading
+        grid = reading.volume.grid
+        half = (_AROUND_MM + spot.diameter_mm) / np.array(grid.spacing_mm)
+        middle = grid.to_index(self.at(spot))
+        first = np.maximum(np.floor(middle - half), 0).astype(int)
+        last = np.minimum(np.ceil(middle + half) + 1, grid.shape).astype(int)
+        if (last - first < _FEWEST_VOXELS).any():
+            return ()
+        box = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
+        part = reading.volume.crop(tuple(first.tolist()), tuple(last.tolist()))
+        return _LOOK(part, Mask(reading.lungs.voxels[box], part.grid))
 
     def look(self, candidate: Candidate) -> Seen | None:
         """Measure a weaker candidate; None where there is nothing to outline."""
@@ -191,18 +232,8 @@ def _look_again(
     lonely: Sequence[Seen], other: Side, kept: Sequence[Seen], doubt_mm: float
 ) -> list[tuple[Seen, Seen | None]]:
     """Look in the other scan for nodules that have no match among its nodules."""
-    weaker = other.weaker(kept) if lonely else ()
-    spots = [other.spot(c.center_mm, c.diameter_mm) for c in weaker]
-    near = [
-        n
-        for n, spot in enumerate(spots)
-        if any(
-            np.linalg.norm(np.subtract(spot.at_mm, s.spot.at_mm))
-            <= reach_mm(spot, s.spot, doubt_mm)
-            for s in lonely
-        )
-    ]
-    faint = [s for s in (other.look(weaker[n]) for n in near) if s is not None]
+    weaker = other.weaker(lonely, kept, doubt_mm)
+    faint = [s for s in (other.look(c) for c in weaker) if s is not None]
     pairs = match([s.spot for s in faint], [s.spot for s in lonely], doubt_mm=doubt_mm)
     found = {j: faint[i] for i, j in pairs}
     return [(s, found.get(j)) for j, s in enumerate(lonely)]
@@ -219,8 +250,8 @@ def _changed(before: Side, now: Side, old: Seen, new: Seen, days: int) -> Change
         if seen.number is None:
             below = side.name
             rule += (
-                f"; in the {side.name} scan only a candidate below the threshold "
-                f"(score {seen.nodule.detection_score:.2f})"
+                f"; in the {side.name} scan found only when looked for (score "
+                f"{seen.nodule.detection_score:.2f}, below the threshold)"
             )
     return Change(
         status=status_of(growth.volume_change),
@@ -252,7 +283,7 @@ def _alone(
     if other.covers(seen.spot):
         rule = (
             f"the {other.name} scan shows no nodule within {within:.0f} mm of the "
-            f"place, nor a weaker candidate -> {status}"
+            f"place, nor anything weaker -> {status}"
         )
     else:
         named = "not-covered"

@@ -12,6 +12,7 @@ from hilum.compare.comparing import compare_readings
 from hilum.compare.pairs import STAGE, check_alignment, check_pair
 from hilum.compare.quality import judge_alignment
 from hilum.compare.registration import Register
+from hilum.errors import InputError
 from hilum.findings import Assessment, Comparison, Notice
 from hilum.pipeline import Pipeline, Reading
 from hilum.pipeline.follow_up import follow_up
@@ -50,11 +51,15 @@ class PairOptions:
         days: Between them, where the files do not say it or say it wrongly.
         same_patient: Whether they are said to be of one patient, whatever the files
             and the lungs say.
+        series_uid: The series of the current scan, where a source has several.
+        prior_series_uid: That of the prior.
         register: How their lungs are brought onto each other.
     """
 
     days: int | None = None
     same_patient: bool = False
+    series_uid: str | None = None
+    prior_series_uid: str | None = None
     register: Register = field(default_factory=Register)
 
 
@@ -84,16 +89,16 @@ def compare(
         WeightsError: The weights are absent, damaged or of another task.
     """
     pipeline = Pipeline() if settings is None else Pipeline.from_file(settings)
+    options = options or PairOptions()
     say = progress or _say_nothing
     say("read")
-    earlier, later = (
-        s if isinstance(s, CTVolume) else read_ct(s) for s in (prior, current)
-    )
+    earlier = _volume(prior, options.prior_series_uid)
+    later = _volume(current, options.series_uid)
     return compare_volumes(
         earlier,
         later,
         pipeline=pipeline,
-        options=options or PairOptions(),
+        options=options,
         facts=facts or Facts(),
         force=force,
         progress=say,
@@ -151,6 +156,18 @@ def compare_volumes(
         _with_provenance(result, options, seconds),
         comparison,
     )
+
+
+def _volume(source: Path | CTVolume, series_uid: str | None) -> CTVolume:
+    """Read a scan, unless it is one already."""
+    if not isinstance(source, CTVolume):
+        return read_ct(source, series_uid=series_uid)
+    if series_uid is not None:
+        raise InputError(
+            "A volume is one series already, so there is none to pick. "
+            "Leave out the series."
+        )
+    return source
 
 
 def _with_comparison(
