@@ -33,11 +33,28 @@ Points = npt.NDArray[np.float64]
 
 VOXEL_MM = 1.0
 NOISE_HU = 12.0
-APART_MM = 30.0
+APART_MM = 26.0
 BREATH_MM = 15.0
 WAVE_MM = 4.0
 GROWTH = (1.0, 1.0, 1.12, 1.26, 1.4, 1.6, 0.8)
 """Diameter at the second scan by that at the first."""
+
+
+PLANS = (
+    ("solid", 5, 7),
+    ("solid", 5, 8),
+    ("solid", 6, 9),
+    ("solid", 6, 9),
+    ("solid", 7, 10),
+    ("solid", 8, 12),
+    ("solid", 8, 14),
+    ("solid", 10, 18),
+    ("part-solid", 10, 16),
+    ("ground-glass", 9, 16),
+    ("ground-glass", 12, 18),
+    ("solid", 6, 12),
+)
+"""Kind, and smallest and largest diameter in mm, of the nodules of a phantom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +92,16 @@ def phantom_pair(seed: int, *, shape_mm: tuple[float, float] = (2.0, 0.9)) -> Pa
         shape=(round(330 / slice_mm), round(390 / pixel_mm), round(390 / pixel_mm)),
         spacing_mm=(slice_mm, pixel_mm, pixel_mm),
     )
-    kinds = ("solid", "solid", "solid", "part-solid", "ground-glass", "solid")
     plans = [
         Plan(
-            diameter_mm=float(rng.uniform(*sizes)),
+            diameter_mm=float(rng.uniform(low, high)),
             kind=kind,  # type: ignore[arg-type]
             form=str(rng.choice(["round", "lobulated"])),  # type: ignore[arg-type]
         )
-        for kind, sizes in zip(
-            kinds,
-            ((5, 7), (6, 9), (8, 14), (10, 16), (9, 16), (6, 12)),
-            strict=True,
-        )
+        for kind, low, high in PLANS
     ]
     before = place_lesions(seed, plans)
-    times = rng.permutation(GROWTH[: len(before)])
+    times = rng.choice(GROWTH, len(before))
     after = grow_lesions(seed, before, [float(t) ** 3 for t in times])
     shift = tuple(float(v) for v in rng.uniform(-12, 12, 3))
     second = replace(
@@ -116,14 +128,14 @@ def real_pair(
     fine = volume.resample_to(volume.grid.regrid((VOXEL_MM,) * 3))
     field = Field.draw(fine.grid, rng)
     warped = field.warp(fine.hu)
-    places = _places(lungs.voxels > 0, volume.grid, rng, count=9)
+    places = _places(lungs.voxels > 0, volume.grid, rng, count=14)
     truths, before, after = [], fine.hu.copy(), warped
     slice_mm = volume.grid.spacing_mm[0]
     for number, place in enumerate(places):
         first = float(rng.uniform(5, 12))
         second = first * float(rng.choice(GROWTH))
         implant = _fitting(implants, first, rng)
-        there, now = number != 7, number != 8
+        there, now = number not in (5, 10), number not in (6, 11)
         draws = int(rng.integers(1 << 31))
         at = field.moved(place)
         done = []

@@ -2,7 +2,8 @@
 
 The diaphragm sinks by `breath_mm`, what lies above it moves less, the apex and what
 lies well below the diaphragm not at all; the back of the lung moves more than the
-front. Bones and the outline of the body stay. Lesions move as they are, without a
+front. The ribs follow the wall that they lie on; spine and outline of the body stay.
+Lesions move as they are, without a
 change of shape, so that their volume stays exactly known.
 """
 

@@ -34,6 +34,7 @@ from hilum.pipeline.guidelines import (
 )
 
 DAYS_A_MONTH = 30.4375
+GRACE_DAYS = 7.0
 PRIOR_JUDGED = "category of the prior: judged here, as at baseline"
 _LEAST_MM = 0.1
 
@@ -77,7 +78,19 @@ def status_since(change: Change | None, days: int) -> Status:
     if change.now.type == "part-solid":
         first = change.before.solid_diameter_mm
         second = change.now.solid_diameter_mm
-    return _status_of(first, second, days / DAYS_A_MONTH)
+    return _status_of(first, second, months_of(days))
+
+
+def months_of(days: int) -> float:
+    """Count months; an appointment up to a week off counts as kept.
+
+    Example:
+        >>> [round(months_of(days), 1) for days in (90, 175, 176, 372)]
+        [3, 5.7, 6, 12]
+    """
+    whole = round(days / DAYS_A_MONTH)
+    kept = abs(days - whole * DAYS_A_MONTH) <= GRACE_DAYS
+    return whole if whole and kept else days / DAYS_A_MONTH
 
 
 def followed_finding(
@@ -97,7 +110,7 @@ def followed_finding(
     if change is None or change.before is None:
         return replace(finding, status=status)
     before = finding_of(change.before)
-    months = days / DAYS_A_MONTH
+    months = months_of(days)
     if before.kind != finding.kind:  # by error or not: what it was does not hold on
         return replace(finding, status=status, prior_months=months)
     now_mm = change.now.diameter_mm if change.now else nodule.diameter_mm
@@ -189,7 +202,7 @@ def _possible(
                 "grown": "growing",
                 "shrunk": "decreased",
             }.get(status, "stable")
-            if named == "growing" and days / DAYS_A_MONTH > GROWTH_MONTHS:
+            if named == "growing" and months_of(days) > GROWTH_MONTHS:
                 named = "slowly-growing"
             found.append(replace(finding, status=named))
     ranges = [judge_range(f, error_mm=error_of(nodule)) for f in found]
