@@ -8,7 +8,7 @@ one person at two depths of breath.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,10 +24,11 @@ from hilum.phantom import (
     make_phantom,
     place_lesions,
 )
+from hilum.phantom.settings import CENTER_MM
 from hilum.space import Grid
 from hilum.stages.lungs import LungSegmenter
 from hilum.training.implants import Implant, insert
-from hilum.volume import CTVolume
+from hilum.volume import CTVolume, Mask
 
 Points = npt.NDArray[np.float64]
 
@@ -92,15 +93,7 @@ def phantom_pair(seed: int, *, shape_mm: tuple[float, float] = (2.0, 0.9)) -> Pa
         shape=(round(330 / slice_mm), round(390 / pixel_mm), round(390 / pixel_mm)),
         spacing_mm=(slice_mm, pixel_mm, pixel_mm),
     )
-    plans = [
-        Plan(
-            diameter_mm=float(rng.uniform(low, high)),
-            kind=kind,  # type: ignore[arg-type]
-            form=str(rng.choice(["round", "lobulated"])),  # type: ignore[arg-type]
-        )
-        for kind, low, high in PLANS
-    ]
-    before = place_lesions(seed, plans)
+    before = place_lesions(seed, _drawn_plans(rng))
     times = rng.choice(GROWTH, len(before))
     after = grow_lesions(seed, before, [float(t) ** 3 for t in times])
     shift = tuple(float(v) for v in rng.uniform(-12, 12, 3))
@@ -117,6 +110,89 @@ def phantom_pair(seed: int, *, shape_mm: tuple[float, float] = (2.0, 0.9)) -> Pa
     truths.append(Truth(gone.center_mm, None, (gone.diameter_mm,) * 2))
     truths.append(Truth(None, new.center_mm, (new.diameter_mm,) * 2))
     return Pair(f"phantom {seed}", prior.volume, current.volume, tuple(truths))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """One nodule at two times, each cut out of its scan.
+
+    Attributes:
+        name: Of the scan.
+        scans: Volume and lungs of the prior and of the current scan.
+        centers_mm: Of the nodule in each.
+        diameters_mm: Of the nodule in each.
+    """
+
+    name: str
+    scans: tuple[tuple[CTVolume, Mask], tuple[CTVolume, Mask]]
+    centers_mm: tuple[Points, Points]
+    diameters_mm: tuple[float, float]
+
+
+def phantom_patches(seed: int) -> Iterator[Patch]:
+    """Scan only what lies around each nodule of a synthetic person, twice."""
+    rng = np.random.default_rng([seed, 79])
+    before = place_lesions(seed, _drawn_plans(rng))
+    times = rng.choice(GROWTH, len(before))
+    after = grow_lesions(seed, before, [float(t) ** 3 for t in times])
+    slice_mm, pixel_mm = float(rng.choice([1.0, 1.5, 2.5])), 0.75
+    shape = (round(70 / slice_mm), 96, 96)
+    for old, new in zip(before, after, strict=True):
+        scans, centers = [], []
+        for number, lesion in enumerate((old, new), start=1):
+            shift = np.array(CENTER_MM) - lesion.center_mm + rng.uniform(-3, 3, 3)
+            settings = PhantomSettings(
+                seed=seed,
+                scan=number,
+                shape=shape,
+                spacing_mm=(slice_mm, pixel_mm, pixel_mm),
+                shift_mm=tuple(shift.tolist()),
+            )
+            phantom = make_phantom(settings, before if number == 1 else after)
+            scans.append((phantom.volume, phantom.lungs))
+            centers.append(np.array(lesion.center_mm) + shift)
+        sizes = (old.diameter_mm, new.diameter_mm)
+        yield Patch(
+            f"phantom {seed}",
+            (scans[0], scans[1]),
+            (centers[0], centers[1]),
+            sizes,
+        )
+
+
+def real_patches(
+    volume: CTVolume, implants: Sequence[Implant], *, seed: int, name: str, count: int
+) -> Iterator[Patch]:
+    """Set real nodules into places of a real scan, twice: other size, noise, voxels."""
+    rng = np.random.default_rng([seed, 80])
+    lungs = LungSegmenter()(volume)
+    slice_mm = volume.grid.spacing_mm[0]
+    reach = np.ceil(45 / np.array(volume.grid.spacing_mm)).astype(int)
+    for place in _places(lungs.voxels > 0, volume.grid, rng, count=count):
+        first = float(rng.uniform(5, 12))
+        sizes = (first, first * float(rng.choice(GROWTH)))
+        implant, draws = _fitting(implants, first, rng), int(rng.integers(1 << 31))
+        middle = np.rint(volume.grid.to_index(place)).astype(int)
+        low = np.maximum(middle - reach, 0)
+        high = np.minimum(middle + reach, volume.grid.shape)
+        part = volume.crop(tuple(low.tolist()), tuple(high.tolist()))
+        fine = part.resample_to(part.grid.regrid((VOXEL_MM,) * 3))
+        at = fine.grid.to_index(place)
+        scans = []
+        for size, grid in zip(
+            sizes, (part.grid, _shifted(part.grid, rng)), strict=True
+        ):
+            hu = _set(fine.hu, at, implant, size, draws, slice_mm)
+            if hu is None:
+                break
+            scan = _scan(volume, hu, fine.grid, grid, rng, "patch")
+            index = np.stack(
+                np.meshgrid(*map(np.arange, scan.grid.shape), indexing="ij"), -1
+            )
+            inside = lungs.at(scan.grid.to_world(index))
+            scans.append((scan, Mask(inside, scan.grid)))
+        if len(scans) == 2:
+            yield Patch(name, (scans[0], scans[1]), (place, place), sizes)
 
 
 def real_pair(
@@ -229,6 +305,18 @@ class Field:
             -1000.0,
         )
         return np.asarray(sitk.GetArrayFromImage(moved))
+
+
+def _drawn_plans(rng: np.random.Generator) -> list[Plan]:
+    """Draw the nodules of a phantom."""
+    return [
+        Plan(
+            diameter_mm=float(rng.uniform(low, high)),
+            kind=kind,  # type: ignore[arg-type]
+            form=str(rng.choice(["round", "lobulated"])),  # type: ignore[arg-type]
+        )
+        for kind, low, high in PLANS
+    ]
 
 
 def _set(

@@ -204,7 +204,7 @@ def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
             progress=talk,
         )
     else:
-        pair = assess_with_prior(args, facts, talk)
+        pair = assess_with_prior(args, args.source, facts, talk)
         volume, result = pair.volume, pair.current
     talk("write")
     written = write_documents(result, volume, args.out, formats=formats)

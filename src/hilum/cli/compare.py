@@ -25,7 +25,7 @@ def add_compare(commands: Commands) -> None:
     )
     source = "DICOM folder, file or zip, or .nii, .nii.gz, .mha, .mhd, .npz"
     command.add_argument("prior", type=Path, help=f"the earlier CT: {source}")
-    command.add_argument("source", type=Path, metavar="current", help="the later CT")
+    command.add_argument("current", type=Path, help="the later CT")
     command.add_argument("out", type=Path, help="folder for the documents")
     command.add_argument(
         "--series",
@@ -51,13 +51,15 @@ def add_prior(command: argparse.ArgumentParser) -> None:
     _add_pair(command)
 
 
-def assess_with_prior(args: argparse.Namespace, facts: Facts, talk: Talk) -> PairResult:
+def assess_with_prior(
+    args: argparse.Namespace, current: Path, facts: Facts, talk: Talk
+) -> PairResult:
     """Assess the CT of a command and hold it against its prior."""
     from hilum.compare import PairOptions, compare  # noqa: PLC0415  keeps --help quick
 
     return compare(
         args.prior,
-        args.source,
+        current,
         options=PairOptions(
             days=args.days,
             same_patient=args.same_patient,
@@ -112,7 +114,7 @@ def _compare(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
     )
 
     prepare_folder(args.out)
-    result = assess_with_prior(args, facts_of(args), talk)
+    result = assess_with_prior(args, args.current, facts_of(args), talk)
     talk("write")
     documents = {
         **write_documents(result.current, result.volume, args.out),

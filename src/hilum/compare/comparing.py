@@ -30,7 +30,7 @@ from hilum.findings import (
 from hilum.pipeline import Reading
 from hilum.stages.measure import Measurement, NoduleMeasurer
 from hilum.stages.nodules import NoduleDetector
-from hilum.volume import Mask
+from hilum.volume import CTVolume, Mask
 
 LEAST_SCORE = 0.02
 """Weaker candidates are no finding, not even where one is looked for."""
@@ -159,23 +159,12 @@ class Side:
 
     def sized(self, seen: Seen) -> Sized:
         """Measure a nodule in both ways."""
-        nodule, reading = seen.nodule, self.reading
-        drawn = nodule if seen.drawn and self.measure.weights else None
-        edge = nodule
-        if drawn is not None:
-            again = Candidate(
-                nodule.center_mm, sphere_mm(nodule), nodule.detection_score
-            )
-            (found,) = replace(self.measure, weights="").measure(
-                reading.volume, (again,), reading.lungs
-            )
-            edge = _with_sizes_of(found.nodule, nodule)
-        return Sized(edge, drawn, max(reading.volume.grid.spacing_mm))
+        scan = (self.reading.volume, self.reading.lungs)
+        return _both_ways(seen.nodule, seen.drawn, scan, self.measure)
 
     def _seen(self, nodule: Nodule, found: Measurement, number: int | None) -> Seen:
-        drawn = not any(n.code in _NOT_DRAWN for n in found.notices)
         spot = self.spot(nodule.center_mm, sphere_mm(nodule))
-        return Seen(nodule, number, drawn, spot)
+        return Seen(nodule, number, _was_drawn(found), spot)
 
 
 def compare_readings(
@@ -299,6 +288,39 @@ def _alone(
         current_mm=seen.spot.at_mm,
         rule=rule,
     )
+
+
+def size_both_ways(
+    found: Measurement, scan: tuple[CTVolume, Mask], measure: NoduleMeasurer
+) -> Sized:
+    """Measure a nodule at its edge as well.
+
+    Args:
+        found: As it was measured.
+        scan: The CT and its lungs.
+        measure: How it was measured.
+    """
+    return _both_ways(found.nodule, _was_drawn(found), scan, measure)
+
+
+def _was_drawn(found: Measurement) -> bool:
+    return not any(n.code in _NOT_DRAWN for n in found.notices)
+
+
+def _both_ways(
+    nodule: Nodule,
+    was_drawn: bool,
+    scan: tuple[CTVolume, Mask],
+    measure: NoduleMeasurer,
+) -> Sized:
+    volume, lungs = scan
+    slice_mm = max(volume.grid.spacing_mm)
+    if not (was_drawn and measure.weights):
+        return Sized(nodule, None, slice_mm)
+    again = Candidate(nodule.center_mm, sphere_mm(nodule), nodule.detection_score)
+    at_edge = replace(measure, weights="")
+    (found,) = at_edge.measure(volume, (again,), lungs)
+    return Sized(_with_sizes_of(found.nodule, nodule), nodule, slice_mm)
 
 
 def _with_sizes_of(edge: Nodule, nodule: Nodule) -> Nodule:
