@@ -2,22 +2,27 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import hilum.compare
+from hilum import cli
 from hilum.clinical.facts import Facts
 from hilum.compare import PairOptions, compare
 from hilum.compare.documents import write_comparison
 from hilum.errors import InputError
 from hilum.findings import Assessment, Comparison
+from hilum.formats import write_volume
 from hilum.phantom import (
     PhantomSettings,
     Plan,
     grow_lesions,
     make_phantom,
     place_lesions,
+    write_phantom,
 )
 from hilum.report.page import render_page
 
@@ -40,9 +45,17 @@ def phantoms():
 
 
 @pytest.fixture(scope="module")
-def result(phantoms):
-    prior, current = (p.volume for p in phantoms)
-    return compare(prior, current, facts=Facts(age_years=60))
+def folders(phantoms, tmp_path_factory):
+    """Both scans as DICOM, which knows the days."""
+    made = [tmp_path_factory.mktemp(name) for name in ("prior", "current")]
+    for phantom, folder in zip(phantoms, made, strict=True):
+        write_phantom(phantom, folder)
+    return made
+
+
+@pytest.fixture(scope="module")
+def result(folders):
+    return compare(*folders, facts=Facts(age_years=60))
 
 
 def nearest(result, point, end):
@@ -149,6 +162,7 @@ def test_the_page_says_what_became_of_them(result):
     assert "Nodule 1" in page
 
 
+@pytest.mark.slow  # two assessments more
 def test_an_unfit_prior_is_noticed(phantoms):
     prior, current = (p.volume for p in phantoms)
     # the prior ends in the middle of the lungs
@@ -173,3 +187,80 @@ def test_a_volume_has_no_series_to_pick(phantoms):
     prior, current = (p.volume for p in phantoms)
     with pytest.raises(InputError, match="none to pick"):
         compare(prior, current, options=PairOptions(series_uid="1.2"))
+
+
+# ---- the command line --------------------------------------------------------
+
+
+@pytest.fixture
+def asked(result, monkeypatch):
+    """What the command asks for; the answer is the one that was computed above."""
+    calls = []
+
+    def answer(*sources, **told):
+        calls.append((sources, told))
+        return result
+
+    monkeypatch.setattr(hilum.compare, "compare", answer)
+    return calls
+
+
+def run(capsys, *argv):
+    code = cli.main([str(a) for a in argv])
+    out, err = capsys.readouterr()
+    return code, json.loads(out) if out else None, err
+
+
+def test_compare_writes_what_it_says(capsys, folders, asked, result, tmp_path):
+    words = ("--days", "90", "--same-patient", "--prior-series", "1.2")
+    code, said, err = run(capsys, "compare", *folders, tmp_path / "out", *words)
+    assert code == 0
+    ((sources, told),) = asked
+    assert list(sources) == folders
+    expected = PairOptions(days=90, same_patient=True, prior_series_uid="1.2")
+    assert told["options"] == expected
+    assert set(said["documents"]) == {"json", "html", "comparison", "prior", "changes"}
+    for path in said.pop("documents").values():
+        assert (tmp_path / "out" / path).stat().st_size > 100
+    assert Comparison.from_json(said) == result.comparison
+    assert "nodule 1: " in err
+
+
+def test_assess_with_a_prior_writes_the_comparison(
+    capsys, folders, asked, result, tmp_path
+):
+    code, _, err = run(
+        capsys,
+        "assess",
+        folders[1],
+        tmp_path,
+        *("--prior", folders[0], "--age", "60", "--format", "json"),
+    )
+    assert code == 0
+    ((sources, told),) = asked
+    assert list(sources) == folders  # the prior first
+    assert told["facts"] == Facts(age_years=60)
+    assert told["options"] == PairOptions()
+    written = json.loads((tmp_path / "assessment.json").read_text())
+    assert written["comparison"] == result.comparison.to_json()
+    assert "nodule 1: " in err
+
+
+def test_wrong_pairs_are_refused_on_the_command_line(
+    capsys, folders, phantoms, tmp_path
+):
+    code, said, err = run(capsys, "compare", folders[1], folders[0], tmp_path / "a")
+    assert (code, said) == (3, None)
+    assert "Swap the two" in err
+    for name, phantom in zip(("one", "two"), phantoms, strict=True):
+        write_volume(phantom.volume, tmp_path / f"{name}.nii.gz")
+    pair = (tmp_path / "one.nii.gz", tmp_path / "two.nii.gz")
+    code, _, err = run(capsys, "compare", *pair, tmp_path / "b")
+    assert code == 3
+    assert "--days N" in err
+    shutil.copy(pair[0], tmp_path / "same.nii.gz")
+    code, _, err = run(
+        capsys, "compare", pair[0], tmp_path / "same.nii.gz", tmp_path, "--days", "9"
+    )
+    assert code == 3
+    assert "one scan" in err

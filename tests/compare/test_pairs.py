@@ -64,6 +64,8 @@ def test_days_that_were_told_win_and_are_noticed():
     assert "31 days" in notices[0].message
     assert check_pair(*pair("20240101", "20240201"), days=31) == (31, ())
     assert check_pair(*pair(None, None), days=90) == (90, ())
+    _, notices = check_pair(*pair("20240201", "20240101"), days=90)
+    assert "made 31 days after the current scan" in notices[0].message
 
 
 @pytest.mark.parametrize("days", [0, -5, 20_001])

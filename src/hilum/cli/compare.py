@@ -116,10 +116,9 @@ def _compare(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
     prepare_folder(args.out)
     result = assess_with_prior(args, args.current, facts_of(args), talk)
     talk("write")
-    documents = {
-        **write_documents(result.current, result.volume, args.out),
-        **write_comparison(result, args.out),
-    }
+    written = write_documents(result.current, result.volume, args.out)
+    documents: dict[str, Path] = {str(name): path for name, path in written.items()}
+    documents |= write_comparison(result, args.out)
     for notice in result.current.notices:
         talk.say(f"[{notice.stage}] {notice.message}")
     for line in change_lines(result.comparison):

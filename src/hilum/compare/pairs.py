@@ -61,10 +61,12 @@ def check_pair(
             f"{days}."
         )
     if dated is not None and dated != days:
-        text = (
-            f"The files say that {dated} days lie between the scans; the {days} days "
-            "that were told were used."
+        said = (
+            f"{dated} days lie between the scans"
+            if dated >= 0
+            else f"the prior was made {-dated} days after the current scan"
         )
+        text = f"The files say that {said}; the {days} days that were told were used."
         doubts += (Notice("days-differ", text, STAGE),)
     return days, doubts
 
