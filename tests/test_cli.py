@@ -13,6 +13,7 @@ import pytest
 import hilum
 from hilum import cli
 from hilum.clinical.facts import Facts
+from hilum.compare import PairOptions, compare
 from hilum.evaluation import calibrate, write_submission
 from hilum.pipeline import assess, detect, segment
 from hilum.report.documents import write_documents
@@ -232,7 +233,8 @@ def test_the_verdict_never_hides_that_it_is_forced():
 
 
 FUNCTIONS = {
-    "assess": (assess, write_documents, Facts),
+    "assess": (assess, write_documents, Facts, compare, PairOptions),
+    "compare": (compare, PairOptions),
     "find": (hilum.find_studies,),
     "convert": (hilum.convert,),
     "segment": (segment,),

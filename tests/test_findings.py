@@ -83,6 +83,7 @@ def test_json_has_the_fields_of_the_contract():
         "guidelines",
         "notices",
         "provenance",
+        "comparison",
     }
 
 

@@ -6,119 +6,23 @@ Every record turns into JSON by `to_json` and back by its `from_json`, unchanged
 
 from __future__ import annotations
 
-import math
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from types import UnionType
-from typing import (
-    Any,
-    ClassVar,
-    Literal,
-    Self,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 from hilum.errors import InputError
+from hilum.records import Record as Record
 
 Point = tuple[float, float, float]
 NoduleType = Literal["solid", "part-solid", "ground-glass", "calcified"]
 Side = Literal["left", "right"]
+ChangeStatus = Literal["new", "gone", "grown", "shrunk", "stable", "not-covered"]
+Outlining = Literal["drawn", "edge"]
 
 LOBE_CLEAR = 0.9
 """Probability from which a lobe is named."""
 
 AT_PLEURA_MM = 1.5
 """A nodule no further than this from the surface of its lung lies at the pleura."""
-
-
-class Record:
-    """A frozen dataclass that turns into JSON and back."""
-
-    __slots__ = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Give a tree of dict, list, str, float, int, bool and None.
-
-        Raises:
-            InputError: A number is not finite, which JSON cannot hold.
-        """
-        return {
-            item.name: _to_json(getattr(self, item.name), item.name)
-            for item in fields(self)  # type: ignore[arg-type]
-        }
-
-    @classmethod
-    def from_json(cls, tree: dict[str, Any]) -> Self:
-        """Make the record from the tree that `to_json` gave.
-
-        Raises:
-            InputError: A field is missing, unknown or of the wrong shape.
-        """
-        if not isinstance(tree, dict):
-            raise InputError(
-                f"{cls.__name__} must be a JSON object; got {type(tree).__name__}."
-            )
-        hints = get_type_hints(cls)
-        items = fields(cls)  # type: ignore[arg-type]
-        unknown = sorted(set(tree) - {item.name for item in items})
-        required = {
-            item.name
-            for item in items
-            if item.default is MISSING and item.default_factory is MISSING
-        }
-        missing = sorted(required - set(tree))
-        if unknown or missing:
-            raise InputError(
-                f"{cls.__name__} has unknown fields {unknown} and lacks {missing}. "
-                "Was it written by another version?"
-            )
-        return cls(**{key: _from_json(tree[key], hints[key]) for key in tree})
-
-
-def _to_json(value: Any, name: str) -> Any:
-    if isinstance(value, Record):
-        return value.to_json()
-    if isinstance(value, tuple | list):
-        return [_to_json(item, name) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _to_json(item, str(key)) for key, item in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InputError(f"`{name}` is {value}; JSON holds finite numbers only.")
-    return value
-
-
-def _from_json(value: Any, hint: Any) -> Any:
-    if hint is Any:
-        return value
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        if value is None and type(None) in args:
-            return None
-        return _from_json(value, next(a for a in args if a is not type(None)))
-    if origin is Literal:
-        if value not in args:
-            raise InputError(f"{value!r} is not one of {', '.join(map(repr, args))}.")
-        return value
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise InputError(f"Expected a list; got {value!r}.")
-        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
-        if len(kinds) != len(value):
-            raise InputError(f"Expected {len(kinds)} values; got {value!r}.")
-        return tuple(_from_json(v, k) for v, k in zip(value, kinds, strict=True))
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise InputError(f"Expected an object; got {value!r}.")
-        return {key: _from_json(item, args[1]) for key, item in value.items()}
-    if is_dataclass(hint) and isinstance(hint, type) and issubclass(hint, Record):
-        return hint.from_json(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, type) and not isinstance(value, hint):
-        raise InputError(f"Expected {hint.__name__}; got {value!r}.")
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,11 +226,111 @@ class Scope(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alignment(Record):
+    """How well two scans lie on each other once they are registered.
+
+    Attributes:
+        overlap: Dice coefficient of the lungs, 0 to 1.
+        likeness: Correlation of what is in both lungs, -1 to 1.
+        doubt_mm: How far the map may be off: nine in ten blocks of lung match best
+            within it.
+    """
+
+    overlap: float
+    likeness: float
+    doubt_mm: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth(Record):
+    """How the volume of a nodule changed, with the doubt of both measurements.
+
+    Attributes:
+        volume_change: Share of the prior volume that was added; below 0 lost.
+        low: Lower end of its interval (90 %).
+        high: Upper end of its interval.
+        doubling_time_days: None: the volume did not grow.
+        shortest_days: Shortest doubling time within the interval; None: no growth.
+        longest_days: Longest; None: it may not grow at all.
+        outlining: How both scans were measured: as drawn, or at the edge.
+        rule: What it means, with the numbers.
+    """
+
+    volume_change: float
+    low: float
+    high: float
+    doubling_time_days: float | None
+    shortest_days: float | None
+    longest_days: float | None
+    outlining: Outlining
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change(Record):
+    """What became of one nodule between two scans.
+
+    Attributes:
+        status: New, gone, grown, shrunk or stable; not-covered: the other scan does
+            not show the place.
+        possible: What it may be within the error of measurement.
+        prior: Number of the nodule among those of the prior, from 1; None: not
+            among them.
+        current: Number among those of the current scan, from 1; None: not among them.
+        before: As it was; None: not found there.
+        now: As it is; None: not found there.
+        prior_mm: Where it is, or would be, in the prior: world point (x, y, z).
+        current_mm: Where it is, or would be, in the current scan.
+        below_threshold: The scan in which only a weaker candidate was found there.
+        growth: How its volume changed; None where it is seen in one scan only.
+        rule: Why it is called so, in words.
+    """
+
+    status: ChangeStatus
+    possible: tuple[ChangeStatus, ...]
+    prior: int | None
+    current: int | None
+    before: Nodule | None
+    now: Nodule | None
+    prior_mm: Point
+    current_mm: Point
+    below_threshold: Literal["prior", "current"] | None = None
+    growth: Growth | None = None
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison(Record):
+    """The nodules of a scan held against those of a prior.
+
+    Attributes:
+        prior_series_uid: The series that it was held against.
+        prior_scope: Whether the figures hold for the prior.
+        prior_nodules: Those of the prior, the most suspicious first.
+        days: From the prior to the current scan.
+        alignment: How well the two lie on each other.
+        changes: First those of the current scan in their order, then the others.
+    """
+
+    prior_series_uid: str
+    prior_scope: Scope
+    prior_nodules: tuple[Nodule, ...]
+    days: int
+    alignment: Alignment
+    changes: tuple[Change, ...]
+
+    def change_of(self, number: int) -> Change | None:
+        """Give what became of a nodule of the current scan, counted from 1."""
+        return next((c for c in self.changes if c.current == number), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guidelines(Record):
     """What the guidelines say of the most suspicious nodule; None: not computed.
 
     Attributes:
-        lung_rads: Lung-RADS v2022 category with its rule, as at baseline.
+        lung_rads: Lung-RADS v2022 category with its rule, as at baseline; with a
+            prior as at follow-up.
         fleischner: Fleischner 2017 recommendation with its rule, or why not.
         brock: Brock (PanCan) probability with its inputs.
         mayo: Mayo probability with its inputs, or why not.
@@ -371,6 +375,7 @@ class Assessment(Record):
         guidelines: For the most suspicious nodule.
         notices: Doubts and repairs, in the order in which they came up.
         provenance: What ran on what.
+        comparison: With a prior; None: there was none.
     """
 
     series_uid: str
@@ -380,3 +385,4 @@ class Assessment(Record):
     guidelines: Guidelines
     notices: tuple[Notice, ...]
     provenance: Provenance
+    comparison: Comparison | None = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -42,7 +42,7 @@ class Acquisition(Record):
         patient_position: Such as "HFS" or "FFP".
         body_part: BodyPartExamined.
         description: SeriesDescription.
-        acquired: AcquisitionDate or SeriesDate, YYYYMMDD.
+        acquired: AcquisitionDate, SeriesDate or StudyDate, YYYYMMDD.
         interpolated_slices: How many slices were missing and made up; None: none
             that is known of.
     """
@@ -61,6 +61,23 @@ class Acquisition(Record):
     interpolated_slices: int | None = None
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class PatientMark:
+    """What tells patients apart within this process, and nowhere else.
+
+    A digest keyed with a random number that is drawn anew in each process: it is
+    never written, and says nothing to who reads it.
+
+    Attributes:
+        digest: Of the PatientID.
+        certain: False where identifiers were removed or replaced, so that one
+            patient may have two, and two may have one.
+    """
+
+    digest: bytes
+    certain: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CTVolume:
     """A chest CT.
@@ -71,6 +88,7 @@ class CTVolume:
         series_uid: SeriesInstanceUID, or a name where there is none.
         acquisition: How the scan was made.
         notices: Doubts and repairs of reading it.
+        patient: What tells patients apart, in memory only; None: not known.
 
     Raises:
         InputError: The array is not int16 or disagrees with the grid on shape,
@@ -82,6 +100,7 @@ class CTVolume:
     series_uid: str
     acquisition: Acquisition = Acquisition()
     notices: tuple[Notice, ...] = ()
+    patient: PatientMark | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse an array that does not fill the grid, or lies on its side."""

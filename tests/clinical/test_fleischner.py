@@ -3,7 +3,12 @@
 import pytest
 
 from hilum.clinical.facts import Facts
-from hilum.clinical.fleischner import FoundNodule, fleischner, risk_group
+from hilum.clinical.fleischner import (
+    FoundNodule,
+    fleischner,
+    fleischner_later,
+    risk_group,
+)
 from hilum.errors import InputError
 
 
@@ -101,3 +106,58 @@ def test_risk_group_does_not_guess():
     assert risk_group(Facts(smoker="never")) is None
     never = Facts(smoker="never", family_history=False, emphysema=False)
     assert risk_group(never) == "low"
+
+
+@pytest.mark.parametrize(
+    ("kind", "prior_mm", "now_mm", "solid", "months", "expected"),
+    [
+        # growth is 2 mm or more of the mean diameter in whole mm
+        ("solid", 7.0, 9.0, None, 6, "further work-up"),
+        ("solid", 6.6, 8.4, None, 6, "CT at 18 to 24 months"),  # 7 to 8
+        ("solid", 6.4, 8.5, None, 6, "further work-up"),  # 6 to 9
+        ("solid", 4.0, 5.4, None, 12, "no routine follow-up"),
+        ("solid", 9.0, 7.0, None, 17.9, "CT at 18 to 24 months"),
+        ("solid", 9.0, 9.0, None, 18, "no further routine follow-up: stable for 18"),
+        ("ground-glass", 5.0, 5.4, None, 12, "no routine follow-up"),
+        ("ground-glass", 12.0, 13.0, None, 12, "persists: CT every 2 years"),
+        ("ground-glass", 12.0, 13.0, None, 60, "no further routine follow-up"),
+        ("ground-glass", 12.0, 14.0, None, 60, "further work-up"),
+        ("part-solid", 12.0, 12.0, (4.0, 5.0), 12, "persists, solid part below 6 mm"),
+        ("part-solid", 12.0, 12.0, (6.0, 6.0), 12, "persists, solid part of 6 mm"),
+        ("part-solid", 12.0, 12.0, (3.0, 5.0), 12, "further work-up"),
+        ("part-solid", 12.0, 12.0, (5.0, 5.0), 61, "no further routine follow-up"),
+    ],
+)
+def test_a_follow_up_by_its_schedule(kind, prior_mm, now_mm, solid, months, expected):
+    before, after = solid or (None, None)
+    nodule = FoundNodule(kind=kind, diameter_mm=now_mm, solid_mm=after)
+    said = fleischner_later(
+        nodule, prior_mm=prior_mm, prior_solid_mm=before, months=months
+    )
+    assert said.recommendation.startswith(expected)
+    assert said.possible == (said.recommendation,)
+    assert said.rule.endswith(said.recommendation)
+    assert "CT before the prior" in said.missing
+
+
+def test_several_small_subsolid_nodules_are_followed_on():
+    nodule = FoundNodule(kind="ground-glass", diameter_mm=5.0, multiple=True)
+    said = fleischner_later(nodule, prior_mm=5.0, months=6)
+    assert said.recommendation == "persists: consider CT at 2 and 4 years"
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"prior_mm": 0.0, "months": 6}, "prior diameter"),
+        ({"prior_mm": 7.0, "months": 0}, "time between"),
+        ({"prior_mm": 7.0, "months": 6, "facts": Facts(age_years=20)}, "from 35 years"),
+    ],
+)
+def test_a_follow_up_that_cannot_be_judged(bad, message):
+    nodule = FoundNodule(kind="solid", diameter_mm=7.0)
+    with pytest.raises(InputError, match=message):
+        fleischner_later(nodule, **bad)
+    by_volume = FoundNodule(kind="solid", volume_mm3=200.0)
+    with pytest.raises(InputError, match="needs its mean diameter"):
+        fleischner_later(by_volume, prior_mm=7.0, months=6)

@@ -20,6 +20,12 @@ from typing import Any
 from hilum._talk import Talk
 from hilum._version import __version__
 from hilum.cli.clinical import add_risk, facts_of
+from hilum.cli.compare import (
+    add_compare,
+    add_prior,
+    assess_with_prior,
+    change_lines,
+)
 from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
 from hilum.cli.submission import add_submission
 from hilum.errors import HilumError
@@ -98,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_convert,
         _add_segment,
         _add_detect,
+        add_compare,
         _add_phantom,
         add_train,
         add_export,
@@ -174,6 +181,7 @@ def _add_assess(commands: Commands) -> None:
         action="store_true",
         help="give the probability even when the series is out of scope",
     )
+    add_prior(command)
     command.set_defaults(run=_assess)
 
 
@@ -188,18 +196,24 @@ def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
     formats = parse_formats(args.formats)
     prepare_folder(args.out)
     facts = facts_of(args)
-    volume, result = read_and_assess(
-        args.source,
-        series_uid=args.series_uid,
-        facts=facts,
-        settings=args.settings,
-        force=args.force,
-        progress=talk,
-    )
+    if args.prior is None:
+        volume, result = read_and_assess(
+            args.source,
+            series_uid=args.series_uid,
+            facts=facts,
+            settings=args.settings,
+            force=args.force,
+            progress=talk,
+        )
+    else:
+        pair = assess_with_prior(args, args.source, facts, talk)
+        volume, result = pair.volume, pair.current
     talk("write")
     written = write_documents(result, volume, args.out, formats=formats)
     for notice in result.notices:
         talk.say(f"[{notice.stage}] {notice.message}")
+    for line in change_lines(result.comparison) if result.comparison else ():
+        talk.say(line)
     talk.say(_verdict(result.to_json()))
     return {
         "series_uid": result.series_uid,
@@ -348,6 +362,13 @@ def _add_phantom(commands: Commands) -> None:
     command.add_argument("--tilt", dest="tilt_deg", type=float, help="of the gantry")
     command.add_argument(
         "--scan", type=int, help="number of this scan of the same person"
+    )
+    command.add_argument(
+        "--breath",
+        dest="breath_mm",
+        type=float,
+        metavar="MM",
+        help="how much deeper the breath is than at the first scan",
     )
     command.set_defaults(run=_phantom)
 

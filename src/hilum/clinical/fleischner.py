@@ -1,10 +1,12 @@
-"""Fleischner 2017: what follows a nodule that was found by chance.
+"""Fleischner 2017: what follows a nodule that was found by chance, then and later.
 
 Diameters are means of long and short axis, rounded to whole millimetres; 6 to 8 mm
 includes both ends. Volumes: below 100, 100 to 250, above 250 mm³.
 
-Source:
+Sources:
     MacMahon et al., Radiology 2017;284:228.
+    Bankier et al., Radiology 2017;285:584: a mean diameter that changed by 2 mm or
+    more has changed.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ FleischnerKind = Literal["solid", "part-solid", "ground-glass"]
 RiskGroup = Literal["low", "high"]
 
 YOUNGEST_YEARS = 35.0
+GROWTH_MM = 2.0
+"""A mean diameter, in whole mm, that increased by so much has grown."""
+
 POPULATION = (
     "adults from 35 years with nodules found by chance: no screening, no known "
     "cancer, not immunosuppressed"
@@ -60,6 +65,15 @@ _MANY = (
     "CT at 3 to 6 months; if stable consider CT at 2 and 4 years",
     "CT at 3 to 6 months, then by the most suspicious nodule",
 )
+
+
+_GROWN = "further work-up: PET/CT, tissue sampling or resection"
+_SOLID_DONE = "no further routine follow-up: stable for 18 months or more"
+_SOLID_ON = "CT at 18 to 24 months after the first"
+_GLASS_ON = "persists: CT every 2 years until 5 years after the first"
+_PART_ON = "persists, solid part below 6 mm: yearly CT until 5 years after the first"
+_PART_LARGE = "persists, solid part of 6 mm or more: highly suspicious; consider "
+_SUBSOLID_DONE = "no further routine follow-up: stable for 5 years"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +179,82 @@ consider CT at 18 to 24 months'
         possible=possible,
         missing=missing,
     )
+
+
+def fleischner_later(
+    nodule: FoundNodule,
+    facts: Facts | None = None,
+    *,
+    prior_mm: float,
+    prior_solid_mm: float | None = None,
+    months: float,
+) -> Fleischner:
+    """Advise on a nodule that was there at an earlier CT.
+
+    The schedule counts from the first CT; here that is the prior, and an earlier one
+    is named as missing. Smaller nodules that stay as they are need nothing.
+
+    Args:
+        nodule: As it is now.
+        facts: The patient; as for `fleischner`.
+        prior_mm: Its mean diameter at the prior.
+        prior_solid_mm: That of its solid part; None: not known.
+        months: Since the prior.
+
+    Raises:
+        InputError: The guideline is not meant for the patient, the nodule has no
+            diameter, or the prior's or the time is not above 0.
+
+    Example:
+        >>> now = FoundNodule(kind="solid", diameter_mm=7.2)
+        >>> fleischner_later(now, prior_mm=7.0, months=20).recommendation
+        'no further routine follow-up: stable for 18 months or more'
+    """
+    facts = facts or Facts()
+    _check(facts)
+    check_size(prior_mm, "The prior diameter", "mm")
+    check_size(months, "The time between", "months")
+    if nodule.diameter_mm is None:
+        raise InputError("A nodule that is followed up needs its mean diameter.")
+    more = _whole(nodule.diameter_mm) - _whole(prior_mm)
+    if nodule.solid_mm is not None and prior_solid_mm is not None:
+        more = max(more, _whole(nodule.solid_mm) - _whole(prior_solid_mm))
+    head = (
+        f"{nodule.kind}, {prior_mm:.1f} to {nodule.diameter_mm:.1f} mm in {months:.1f}"
+    )
+    if more >= GROWTH_MM:
+        said, advice = f"grown by {more:g} mm", _GROWN
+    else:
+        said = "smaller" if more <= -GROWTH_MM else "stable"
+        advice = _when_stable(nodule, months)
+    return Fleischner(
+        recommendation=advice,
+        rule=f"{head} months: {said} (growth: {GROWTH_MM:g} mm or more) -> {advice}",
+        possible=(advice,),
+        missing=(
+            *facts.missing_of(("age_years", "known_cancer", "immunosuppressed")),
+            "CT before the prior",
+        ),
+    )
+
+
+def _when_stable(nodule: FoundNodule, months: float) -> str:
+    """Say what is left of the schedule of a nodule that did not grow."""
+    if _step(nodule)[0] == 0 and not (nodule.multiple and nodule.kind != "solid"):
+        return _NONE
+    if nodule.kind == "solid":
+        return _SOLID_DONE if months >= 18 else _SOLID_ON
+    if nodule.solid_mm is not None and nodule.solid_mm >= 6:
+        return f"{_PART_LARGE}PET/CT, tissue sampling or resection"
+    if months >= 60:
+        return _SUBSOLID_DONE
+    if nodule.multiple and _step(nodule)[0] == 0:
+        return "persists: consider CT at 2 and 4 years"
+    return _PART_ON if nodule.kind == "part-solid" else _GLASS_ON
+
+
+def _whole(diameter_mm: float) -> float:
+    return round_half_up(diameter_mm, "1")
 
 
 def risk_group(facts: Facts) -> RiskGroup | None:

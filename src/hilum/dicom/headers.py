@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+import secrets
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
 from hilum.dicom.elements import BIG_ENDIAN, SEQUENCES, Elements, Scan
 from hilum.dicom.files import File
-from hilum.volume import Acquisition
+from hilum.volume import Acquisition, PatientMark
 
 ENHANCED_CT = frozenset(("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"))
 CT_CLASSES = ENHANCED_CT | {"1.2.840.10008.5.1.4.1.1.2"}
@@ -39,39 +40,17 @@ MARKS = (
 
 WANTED = frozenset(
     (
-        *(
-            0x00020002,
-            0x00020010,
-            0x00080008,
-            0x00080016,
-            0x00080018,
-            0x00080021,
-            0x00080022,
-        ),
-        *(0x0008002A, 0x00080032, 0x00080060, 0x00080070, 0x0008103E, 0x00081090),
-        *(
-            0x00100020,
-            0x00089007,
-            0x00180010,
-            0x00180015,
-            0x00180050,
-            0x00180060,
-            0x00181060,
-        ),
-        *(0x00181060, 0x00181210, 0x00185100, 0x00189074, 0x0020000D, 0x0020000E),
-        *(0x00200011, 0x00200012, 0x00200013, 0x00200032, 0x00200037, 0x00200052),
-        *(
-            0x00200100,
-            0x00209056,
-            0x00209128,
-            0x00209156,
-            0x00209241,
-            0x00280002,
-            0x00280004,
-        ),
-        *(0x00280008, 0x00280010, 0x00280011, 0x00280030, 0x00280100, 0x00280101),
-        *(0x00280102, 0x00280103, 0x00280120, 0x00280121, 0x00281052, 0x00281053),
-        *(0x00281054, 0x00282110, 0x00283000, *SEQUENCES),
+        *(0x00020002, 0x00020010, 0x00080008, 0x00080016, 0x00080018, 0x00080020),
+        *(0x00080021, 0x00080022, 0x0008002A, 0x00080032, 0x00080060, 0x00080070),
+        *(0x0008103E, 0x00081090, 0x00100020, 0x00120062, 0x00089007, 0x00180010),
+        *(0x00180015, 0x00180050, 0x00180060, 0x00181060, 0x00181210, 0x00185100),
+        *(0x00189074, 0x0020000D, 0x0020000E, 0x00200011, 0x00200012, 0x00200013),
+        *(0x00200032, 0x00200037, 0x00200052, 0x00200100, 0x00209056, 0x00209128),
+        *(0x00209156, 0x00209241, 0x00280002, 0x00280004, 0x00280008, 0x00280010),
+        *(0x00280011, 0x00280030, 0x00280100, 0x00280101, 0x00280102, 0x00280103),
+        *(0x00280120, 0x00280121, 0x00281052, 0x00281053, 0x00281054, 0x00282110),
+        *(0x00283000,),
+        *SEQUENCES,
     )
 )
 
@@ -161,6 +140,16 @@ class Header:
         return hashlib.blake2b(known, digest_size=16).hexdigest() if known else ""
 
     @property
+    def patient_mark(self) -> PatientMark | None:
+        """What tells patients apart in this process only; None when unknown."""
+        if not self.patient_digest:
+            return None
+        text = self.patient_digest.encode()
+        removed = read_text(self.elements, 0x00120062).upper() == "YES"
+        digest = hashlib.blake2b(text, key=_process_key(), digest_size=16).digest()
+        return PatientMark(digest, certain=not removed)
+
+    @property
     def media_class(self) -> str:
         """MediaStorageSOPClassUID of the file meta information."""
         return read_text(self.elements, 0x00020002)
@@ -224,8 +213,14 @@ class Header:
             patient_position=text(0x00185100),
             body_part=text(0x00180015),
             description=self.description or None,
-            acquired=text(0x00080022, 0x00080021),
+            acquired=text(0x00080022, 0x00080021, 0x00080020),
         )
+
+
+@lru_cache(maxsize=1)
+def _process_key() -> bytes:
+    """Draw the key of this process."""
+    return secrets.token_bytes(32)
 
 
 def make_header(

@@ -95,6 +95,7 @@ def read_series(series: Series) -> CTVolume:
             plan.first.to_acquisition(), interpolated_slices=len(plan.missing) or None
         ),
         notices=tuple(notices),
+        patient=plan.first.patient_mark,
     )
 
 

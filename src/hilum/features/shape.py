@@ -184,4 +184,4 @@ def _ends(points: FloatArray) -> FloatArray:
     edge = np.concatenate([[True], new])
     edge[:-1] |= new
     edge[-1] = True
-    return points[edge]
+    return np.asarray(points[edge])

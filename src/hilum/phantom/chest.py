@@ -17,9 +17,9 @@ from hilum.phantom.anatomy import (
     START_MM,
     STEP_MM,
     Anatomy,
-    build_anatomy,
 )
 from hilum.phantom.bones import skeleton
+from hilum.phantom.breathing import breath_shift, breathing_anatomy
 from hilum.phantom.lesions import Body, Lesion, Truth
 from hilum.phantom.lobes import fissure_waves
 from hilum.phantom.noise import Reconstruction
@@ -77,7 +77,8 @@ def make_phantom(
         from hilum.phantom.placing import default_lesions  # noqa: PLC0415  is above
 
         lesions = default_lesions(settings.seed)
-    painter = Painter.of(settings, lesions)
+    where = _moved(settings, lesions)
+    painter = Painter.of(settings, where)
     hu = np.empty(settings.shape, np.int16)
     side = np.zeros(settings.shape, np.uint8)
 
@@ -101,9 +102,10 @@ def make_phantom(
             patient_position="HFS",
             body_part="CHEST",
             description=f"Synthetic chest, {settings.kernel} kernel",
+            acquired=settings.acquired,
         ),
     )
-    truths = tuple(lesion.truth(settings.shift_mm) for lesion in lesions)
+    truths = tuple(lesion.truth(settings.shift_mm) for lesion in where)
     return Phantom(settings, volume, Mask(side, grid), truths)
 
 
@@ -142,8 +144,8 @@ class Painter:
     def of(cls, settings: PhantomSettings, lesions: tuple[Lesion, ...]) -> Painter:
         """Prepare a scan."""
         person = Person.from_seed(settings.seed)
-        anatomy = build_anatomy(person)
-        parts = [lung_trees(person), skeleton(anatomy)]
+        anatomy = breathing_anatomy(person, settings.breath_mm)
+        parts = [_trees(person, settings.breath_mm), skeleton(anatomy)]
         parts += [_inside(anatomy, lesion.spicules()) for lesion in lesions]
         tubes = Tubes.join(parts).moved(settings.shift_mm)
         grid = settings.grid
@@ -264,7 +266,7 @@ def _scene(anatomy: Anatomy, settings: PhantomSettings) -> tuple[npt.NDArray[Any
     lung += [*START_MM, STEP_MM, STEP_MM, STEP_MM]
     return (
         anatomy.fields,
-        _cells(person, _margin(settings), settings.couch),
+        _cells(person, settings.breath_mm, _margin(settings), settings.couch),
         _layers(settings),
         np.array(lung),
         fissure_waves(person),
@@ -273,11 +275,13 @@ def _scene(anatomy: Anatomy, settings: PhantomSettings) -> tuple[npt.NDArray[Any
 
 
 @lru_cache(maxsize=1)
-def _cells(person: Person, margin_mm: float, couch: bool) -> npt.NDArray[np.int32]:
+def _cells(
+    person: Person, breath_mm: float, margin_mm: float, couch: bool
+) -> npt.NDArray[np.int32]:
     """Sort the cells of the coarse grid once for scans of one person."""
     from hilum.phantom._render_kernels import sort_cells  # noqa: PLC0415  numba
 
-    fields = build_anatomy(person).fields
+    fields = breathing_anatomy(person, breath_mm).fields
     cells = np.empty((*(n - 1 for n in fields.shape[1:]), 2), np.int32)
     layers = np.array([(FIELDS.index(f), offset) for f, offset, _ in LAYERS])
     if not couch:
@@ -288,6 +292,32 @@ def _cells(person: Person, margin_mm: float, couch: bool) -> npt.NDArray[np.int3
 
     in_threads(part, cells.shape[0])
     return cells
+
+
+def _trees(person: Person, breath_mm: float) -> Tubes:
+    """Give vessels and airways where a breath has them."""
+    trees = lung_trees(person)
+    if breath_mm == 0:
+        return trees
+    data = trees.data.copy()
+    for ends in (slice(0, 3), slice(3, 6)):
+        data[:, ends] += breath_shift(person, data[:, ends], breath_mm)
+    return Tubes(trees.kind, data)
+
+
+def _moved(
+    settings: PhantomSettings, lesions: tuple[Lesion, ...]
+) -> tuple[Lesion, ...]:
+    """Give lesions where a breath has them, their shape unchanged."""
+    if settings.breath_mm == 0:
+        return lesions
+    person = Person.from_seed(settings.seed)
+    shifts = [breath_shift(person, n.center_mm, settings.breath_mm) for n in lesions]
+    at = [np.add(n.center_mm, s).tolist() for n, s in zip(lesions, shifts, strict=True)]
+    return tuple(
+        replace(n, center_mm=(x, y, z))
+        for n, (x, y, z) in zip(lesions, at, strict=True)
+    )
 
 
 def _inside(anatomy: Anatomy, spicules: Tubes) -> Tubes:

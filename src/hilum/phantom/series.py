@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import math
-from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +32,6 @@ TRUTH_COLUMNS = (
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 IMPLEMENTATION = "2.25.115264231806531459213713117305911207936"
-FIRST_SCAN = date(2020, 1, 15)
-MONTHS_BETWEEN_SCANS = 3
 
 
 def write_phantom(phantom: Phantom, folder: str | Path) -> Path:
@@ -135,8 +132,6 @@ def _header(phantom: Phantom, index: int) -> Dataset:
 
 def _patient_and_study(phantom: Phantom) -> dict[str, Any]:
     volume, settings = phantom.volume, phantom.settings
-    days = 30.4375 * MONTHS_BETWEEN_SCANS * (settings.scan - 1)
-    day = (FIRST_SCAN + timedelta(days=round(days))).strftime("%Y%m%d")
     tags: dict[str, Any] = {
         "SpecificCharacterSet": "ISO_IR 192",
         "PatientName": f"PHANTOM^SEED{settings.seed}",
@@ -157,7 +152,7 @@ def _patient_and_study(phantom: Phantom) -> dict[str, Any]:
         "Modality": "CT",
     }
     for stage in ("Study", "Series", "Acquisition", "Content"):
-        tags[f"{stage}Date"] = day
+        tags[f"{stage}Date"] = settings.acquired
         tags[f"{stage}Time"] = "120000"
     return tags
 

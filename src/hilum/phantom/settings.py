@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,8 @@ MOST_VOXELS = 1 << 30
 Kernel = Literal["soft", "sharp"]
 NOISE_HU = {"soft": 16.0, "sharp": 45.0}
 """Noise in the middle of the body at dose 1 and 2.5 mm slices."""
+FIRST_SCAN = date(2020, 1, 15)
+MONTHS_BETWEEN_SCANS = 3
 CENTER_MM = (0.0, -2.0, -8.0)
 """Point (x, y, z) of the chest that lies in the middle of the scan."""
 
@@ -45,6 +48,8 @@ class PhantomSettings:
             with other noise.
         shift_mm: How far (x, y, z) the person lies from where the first scan had
             them; world points of truths move along.
+        breath_mm: How much deeper the breath is than at the first scan: how far
+            the diaphragm sinks, -30 to 30; see `breathing`.
 
     Raises:
         InputError: A value is out of its range.
@@ -61,6 +66,7 @@ class PhantomSettings:
     couch: bool = True
     scan: int = 1
     shift_mm: Point = (0.0, 0.0, 0.0)
+    breath_mm: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what no scanner could do."""
@@ -94,6 +100,7 @@ class PhantomSettings:
                 all(abs(v) <= 1000 for v in self.shift_mm),
                 "three numbers from -1000 to 1000",
             ),
+            "breath_mm": (abs(self.breath_mm) <= 30, "between -30 and 30"),
         }
         for name, (fine, need) in checks.items():
             if not fine:
@@ -106,6 +113,12 @@ class PhantomSettings:
     def visit(self) -> tuple[int, int]:
         """Who came for which scan: what one study has in common."""
         return self.seed, self.scan
+
+    @property
+    def acquired(self) -> str:
+        """Day of the scan, YYYYMMDD: a new scan every three months."""
+        days = 30.4375 * MONTHS_BETWEEN_SCANS * (self.scan - 1)
+        return (FIRST_SCAN + timedelta(days=round(days))).strftime("%Y%m%d")
 
     @property
     def thickness_mm(self) -> float:

@@ -6,6 +6,7 @@ hold, and what is said of them), `files` (one stage, one file).
 
 from hilum.pipeline.assessing import (
     Pipeline,
+    Reading,
     Selection,
     assess,
     describe_source,
@@ -16,6 +17,7 @@ from hilum.pipeline.scope import judge_scope, scope_notices
 
 __all__ = [
     "Pipeline",
+    "Reading",
     "Selection",
     "assess",
     "describe_source",

@@ -31,10 +31,10 @@ from hilum.stages.malignancy import (
     brock_notices,
     rating_notices,
 )
-from hilum.stages.measure import NoduleMeasurer, drop_repeats
+from hilum.stages.measure import Measurement, NoduleMeasurer, drop_repeats
 from hilum.stages.nodules import NoduleDetector
 from hilum.stages.patient import RiskModel
-from hilum.volume import CTVolume
+from hilum.volume import CTVolume, Mask
 
 Progress = Callable[[str], None]
 
@@ -67,6 +67,25 @@ class Selection:
         """Keep the best candidates."""
         ranked = sorted(candidates, key=lambda c: c.score, reverse=True)
         return tuple(c for c in ranked if c.score >= self.min_score)[: self.max_nodules]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """An assessment and what it was concluded from, for whoever looks again.
+
+    Attributes:
+        volume: The CT.
+        lungs: On its grid.
+        candidates: All of them, also those below the threshold.
+        measured: The nodules with voxels and doubts.
+        assessment: What was concluded.
+    """
+
+    volume: CTVolume
+    lungs: Mask
+    candidates: tuple[Candidate, ...]
+    measured: tuple[Measurement, ...]
+    assessment: Assessment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +145,21 @@ class Pipeline:
         Raises:
             WeightsError: The weights are absent, damaged or of another task.
         """
+        reading = self.read(volume, facts=facts, force=force, progress=progress)
+        return reading.assessment
+
+    def read(
+        self,
+        volume: CTVolume,
+        *,
+        facts: Facts | None = None,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> Reading:
+        """Assess one series, and keep what it was concluded from.
+
+        Takes and raises what calling the pipeline does.
+        """
         self.nodules.check()
         self.measure.check()
         self.malignancy.check()
@@ -140,9 +174,10 @@ class Pipeline:
             doubts = notices_of(look) + scope_notices(scope)
             given = scope.in_scope or force
         with clock("nodules"):
-            candidates = self.selection(self.nodules(volume, lungs))
+            candidates = self.nodules(volume, lungs)
+            selected = self.selection(candidates)
         with clock("measure"):
-            found = drop_repeats(self.measure.measure(volume, candidates, lungs))
+            found = drop_repeats(self.measure.measure(volume, selected, lungs))
             measured = tuple(m.nodule for m in found)
             doubts += tuple(notice for m in found for notice in m.notices)
         with clock("malignancy"):
@@ -162,7 +197,7 @@ class Pipeline:
             doubts += patient_notices(
                 scope, force=force, calibrated_on=self.patient.calibrated_on()
             )
-        return Assessment(
+        assessment = Assessment(
             series_uid=volume.series_uid,
             scope=scope,
             cancer_probability=risk,
@@ -176,6 +211,7 @@ class Pipeline:
                 seconds=clock.seconds,
             ),
         )
+        return Reading(volume, lungs, candidates, found, assessment)
 
     def _digests(self, nodules: tuple[Nodule, ...]) -> dict[str, str]:
         """Give the SHA-256 of each file of the weights that were used."""

@@ -62,7 +62,7 @@ def lung_rads_line(
         measurement and what the look could make of it) and `findings`, the category
         of each nodule were it the only one: a finding that is no nodule counts too.
     """
-    exam = judge_exam([_finding(n) for n in nodules[:1]])
+    exam = judge_exam([finding_of(n) for n in nodules[:1]])
     line: dict[str, Any] = {
         "category": exam.category,
         "rule": exam.rule,
@@ -83,7 +83,7 @@ def lung_rads_line(
     rated = nodules[0].attributes.spiculation
     if rated is not None and rated >= SPICULATED_FROM and exam.category in ("3", "4A"):
         line["look"] = f"spiculation rated {rated:.1f} of 5: a reader may call it 4X"
-    every = judge_exam([_finding(n) for n in nodules])
+    every = judge_exam([finding_of(n) for n in nodules])
     line["findings"] = [verdict.category for verdict in every.findings]
     return line
 
@@ -115,7 +115,7 @@ def fleischner_line(nodules: Sequence[Nodule], facts: Facts) -> dict[str, Any] |
         )
         return fleischner(nodule, facts, risk=risk_group(facts)).to_json()
 
-    return _or_why_not(ask)
+    return or_why_not(ask)
 
 
 def mayo_line(nodules: Sequence[Nodule], facts: Facts) -> dict[str, Any] | None:
@@ -146,7 +146,7 @@ def mayo_line(nodules: Sequence[Nodule], facts: Facts) -> dict[str, Any] | None:
             "missing": list(said.missing),
         }
 
-    return _or_why_not(ask)
+    return or_why_not(ask)
 
 
 def brock_line(nodules: Sequence[Nodule], facts: Facts) -> dict[str, Any] | None:
@@ -185,7 +185,7 @@ def brock_line(nodules: Sequence[Nodule], facts: Facts) -> dict[str, Any] | None
     return line
 
 
-def _finding(nodule: Nodule) -> ScreeningFinding:
+def finding_of(nodule: Nodule) -> ScreeningFinding:
     """Describe a nodule as Lung-RADS asks, as if at baseline."""
     if nodule.type == "calcified":
         return ScreeningFinding(kind="benign")
@@ -198,12 +198,17 @@ def _finding(nodule: Nodule) -> ScreeningFinding:
     )
 
 
+def error_of(nodule: Nodule) -> float:
+    """Give half the width of the interval of a mean diameter, in mm."""
+    if nodule.diameter_error_mm is not None:
+        return nodule.diameter_error_mm
+    return max(_UNTOLD_SHARE * nodule.diameter_mm, _UNTOLD_MM)
+
+
 def _possible(nodule: Nodule) -> tuple[str, str]:
     """Give the range of categories within the error of measurement."""
-    error_mm = nodule.diameter_error_mm
-    if error_mm is None:
-        error_mm = max(_UNTOLD_SHARE * nodule.diameter_mm, _UNTOLD_MM)
-    finding = _finding(nodule)
+    error_mm = error_of(nodule)
+    finding = finding_of(nodule)
     if finding.diameter_mm is None:  # calcified, and perhaps not in a benign pattern
         solid = ScreeningFinding(kind="solid", diameter_mm=nodule.diameter_mm)
         return "1", judge_range(solid, error_mm=error_mm)[1]
@@ -241,7 +246,7 @@ def _smooth_and_oval(nodule: Nodule) -> bool | None:
     return True if oval else None
 
 
-def _or_why_not(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def or_why_not(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Ask a guideline; where it is not meant for the patient, say why."""
     try:
         return ask()

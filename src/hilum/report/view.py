@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from hilum.findings import Assessment, Guidelines, Nodule, Notice, Probability
-from hilum.report import words
+from hilum.report import changes, words
 from hilum.report.figures import (
     OverviewFigure,
     Picture,
@@ -100,6 +100,8 @@ class PageView:
         in_scope: The verdict.
         given: Whether probabilities are shown: in scope, or the caller insisted.
         caveats: What stands beside the probability, whatever else is read.
+        comparison: What the scan was held against; empty without a prior.
+        changes: Which nodule, and what became of it.
     """
 
     series_uid: str
@@ -115,6 +117,8 @@ class PageView:
     notice_count: int
     notices: tuple[NoticeGroup, ...]
     guidelines: tuple[GuidelineView, ...]
+    comparison: str
+    changes: tuple[tuple[str, str], ...]
     version: str
     timings: tuple[tuple[str, str], ...]
     source: tuple[tuple[str, str], ...]
@@ -151,6 +155,8 @@ def page_view(assessment: Assessment, volume: CTVolume) -> PageView:
         notice_count=len(assessment.notices),
         notices=_notices(assessment.notices),
         guidelines=_guidelines(assessment.guidelines) if given else (),
+        comparison=changes.heading(assessment.comparison),
+        changes=changes.lines(assessment.comparison),
         version=run.version,
         timings=tuple(
             (words.label(stage), f"{words.number(seconds, 2)}{words.NO_BREAK}s")

@@ -1,0 +1,250 @@
+"""What guidelines say of nodules that were held against a prior.
+
+Lung-RADS counts growth in millimetres of mean diameter: more than 1.5 mm within 12
+months, of a part-solid nodule that of its solid part; over a longer time by what it
+comes to in 12 months, and else as slow growth. Fleischner counts 2 mm. Both are of
+what the comparison measured alike in both scans. The volume, which shows growth
+earlier, names the change itself and gives the doubling time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from hilum.clinical.facts import Facts
+from hilum.clinical.fleischner import FoundNodule, fleischner_later
+from hilum.clinical.lungrads import (
+    Category,
+    ScreeningFinding,
+    judge_exam,
+    judge_range,
+)
+from hilum.clinical.lungrads.finding import Change as Status
+from hilum.clinical.lungrads.growth import GROWTH_MONTHS, change_since
+from hilum.clinical.lungrads.rules import ORDER
+from hilum.findings import Change, Comparison, Guidelines, Nodule
+from hilum.pipeline.guidelines import (
+    SPICULATED_FROM,
+    error_of,
+    finding_of,
+    fleischner_line,
+    or_why_not,
+)
+
+DAYS_A_MONTH = 30.4375
+GRACE_DAYS = 7.0
+PRIOR_JUDGED = "category of the prior: judged here, as at baseline"
+_LEAST_MM = 0.1
+
+
+def follow_up(
+    guidelines: Guidelines,
+    nodules: Sequence[Nodule],
+    facts: Facts,
+    comparison: Comparison,
+) -> Guidelines:
+    """Let the guidelines that have rules for a follow-up use them.
+
+    Args:
+        guidelines: As without a prior.
+        nodules: Of the current scan, the most suspicious first.
+        facts: What is known of the patient.
+        comparison: With the prior.
+    """
+    if not nodules:
+        return guidelines
+    judged = _judged(nodules, comparison)
+    return replace(
+        guidelines,
+        lung_rads=_lung_rads_line(nodules, comparison, judged),
+        fleischner=_fleischner_line(nodules, facts, comparison, judged),
+    )
+
+
+def status_since(change: Change | None, days: int) -> Status:
+    """Tell what became of a nodule as Lung-RADS counts it.
+
+    Args:
+        change: Of the nodule; None: it was not held against a prior.
+        days: Since the prior.
+    """
+    if change is None or change.now is None or change.status == "not-covered":
+        return "baseline"
+    if change.before is None:
+        return "new"
+    first, second = change.before.diameter_mm, change.now.diameter_mm
+    if change.now.type == "part-solid":
+        first = change.before.solid_diameter_mm
+        second = change.now.solid_diameter_mm
+    return _status_of(first, second, months_of(days))
+
+
+def months_of(days: int) -> float:
+    """Count months; an appointment up to a week off counts as kept.
+
+    Example:
+        >>> [round(months_of(days), 1) for days in (90, 175, 176, 372)]
+        [3, 5.7, 6, 12]
+    """
+    whole = round(days / DAYS_A_MONTH)
+    kept = abs(days - whole * DAYS_A_MONTH) <= GRACE_DAYS
+    return whole if whole and kept else days / DAYS_A_MONTH
+
+
+def followed_finding(
+    nodule: Nodule, change: Change | None, days: int
+) -> ScreeningFinding:
+    """Describe a nodule as Lung-RADS asks at a follow-up.
+
+    Args:
+        nodule: Of the current scan.
+        change: What became of it; None: it was not held against a prior.
+        days: Since the prior.
+    """
+    finding = finding_of(nodule)
+    status = status_since(change, days)
+    if finding.kind == "benign" or status == "baseline":
+        return finding
+    if change is None or change.before is None:
+        return replace(finding, status=status)
+    before = finding_of(change.before)
+    months = months_of(days)
+    if before.kind != finding.kind:  # by error or not: what it was does not hold on
+        return replace(finding, status=status, prior_months=months)
+    now_mm = change.now.diameter_mm if change.now else nodule.diameter_mm
+    return replace(
+        finding,
+        status=status,
+        prior_category=judge_exam([before]).category,
+        prior_months=months,
+        # in the millimetres of the list, should the pair have been measured otherwise
+        prior_diameter_mm=change.before.diameter_mm * nodule.diameter_mm / now_mm,
+        prior_solid_mm=before.solid_mm,
+    )
+
+
+def _status_of(first_mm: float, second_mm: float, months: float) -> Status:
+    """Tell growth from stability, also over more than 12 months."""
+    first, second = max(first_mm, _LEAST_MM), max(second_mm, _LEAST_MM)
+    if months > GROWTH_MONTHS and second > first:
+        in_a_year = first + (second - first) * GROWTH_MONTHS / months
+        if change_since(first, in_a_year, GROWTH_MONTHS) == "growing":
+            return "growing"
+    return change_since(first, second, months)
+
+
+def _judged(nodules: Sequence[Nodule], comparison: Comparison) -> int:
+    """Choose the nodule that the examination is judged by, as its number.
+
+    The most suspicious, unless one that is new or grew is of a higher category: a
+    finding that is no nodule is seldom either.
+    """
+    best, number = -1, 1
+    for n, nodule in enumerate(nodules, start=1):
+        change = comparison.change_of(n)
+        status = status_since(change, comparison.days)
+        if n > 1 and status not in ("new", "growing", "slowly-growing"):
+            continue
+        finding = followed_finding(nodule, change, comparison.days)
+        rank = _rank(judge_exam([finding]).category)
+        if rank > best:
+            best, number = rank, n
+    return number
+
+
+def _lung_rads_line(
+    nodules: Sequence[Nodule], comparison: Comparison, number: int
+) -> dict[str, Any]:
+    """Give the Lung-RADS category at this follow-up."""
+    days = comparison.days
+    nodule, change = nodules[number - 1], comparison.change_of(number)
+    finding = followed_finding(nodule, change, days)
+    exam = judge_exam([finding])
+    low, high = _possible(nodule, change, finding, days)
+    every = judge_exam(
+        [
+            followed_finding(n, comparison.change_of(k), days)
+            for k, n in enumerate(nodules, start=1)
+        ]
+    )
+    line: dict[str, Any] = {
+        "category": exam.category,
+        "rule": exam.rule,
+        "management": exam.management,
+        "population": exam.population,
+        "possible": low if low == high else f"{low} to {high}",
+        "nodule": number,
+        "status": finding.status,
+        "months": round(days / DAYS_A_MONTH, 1),
+        "growth": "more than 1.5 mm of mean diameter within 12 months",
+        "missing": [PRIOR_JUDGED] if finding.prior_category else [],
+        "findings": [verdict.category for verdict in every.findings],
+    }
+    rated = nodule.attributes.spiculation
+    if rated is not None and rated >= SPICULATED_FROM and exam.category in ("3", "4A"):
+        line["look"] = f"spiculation rated {rated:.1f} of 5: a reader may call it 4X"
+    return line
+
+
+def _possible(
+    nodule: Nodule, change: Change | None, finding: ScreeningFinding, days: int
+) -> tuple[Category, Category]:
+    """Give the range of categories within the error of size and of growth."""
+    if finding.diameter_mm is None:  # calcified, and perhaps not in a benign pattern
+        solid = ScreeningFinding(kind="solid", diameter_mm=nodule.diameter_mm)
+        return "1", judge_range(solid, error_mm=error_of(nodule))[1]
+    found = [finding]
+    if change is not None and change.growth is not None:
+        for status in change.possible:
+            named: Status = {  # type: ignore[assignment]
+                "grown": "growing",
+                "shrunk": "decreased",
+            }.get(status, "stable")
+            if named == "growing" and months_of(days) > GROWTH_MONTHS:
+                named = "slowly-growing"
+            found.append(replace(finding, status=named))
+    ranges = [judge_range(f, error_mm=error_of(nodule)) for f in found]
+    return (
+        min((low for low, _ in ranges), key=ORDER.index),
+        max((high for _, high in ranges), key=ORDER.index),
+    )
+
+
+def _rank(category: str) -> int:
+    return next((n for n, c in enumerate(ORDER) if c == category), -1)
+
+
+def _fleischner_line(
+    nodules: Sequence[Nodule], facts: Facts, comparison: Comparison, number: int
+) -> dict[str, Any] | None:
+    """Give the advice of Fleischner 2017 at this follow-up."""
+    nodule, change = nodules[number - 1], comparison.change_of(number)
+    kind = nodule.type
+    seen = change is not None and change.before is not None and change.now is not None
+    if kind == "calcified" or change is None or not seen:
+        others = [n for k, n in enumerate(nodules, start=1) if k != number]
+        line = fleischner_line([nodule, *others], facts)
+        status = status_since(change, comparison.days)
+        return None if line is None else {**line, "nodule": number, "status": status}
+    before, now = change.before, change.now
+    if before is None or now is None:
+        return None
+
+    def ask() -> dict[str, Any]:
+        said = fleischner_later(
+            FoundNodule(
+                kind=kind,
+                diameter_mm=now.diameter_mm,
+                solid_mm=now.solid_diameter_mm if kind == "part-solid" else None,
+                multiple=len(nodules) > 1,
+            ),
+            facts,
+            prior_mm=before.diameter_mm,
+            prior_solid_mm=before.solid_diameter_mm if kind == "part-solid" else None,
+            months=comparison.days / DAYS_A_MONTH,
+        )
+        return {**said.to_json(), "nodule": number}
+
+    return or_why_not(ask)

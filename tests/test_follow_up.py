@@ -1,0 +1,183 @@
+"""Guidelines at a follow-up: which rule fires, and for which nodule."""
+
+import math
+
+import pytest
+
+from hilum.clinical.facts import Facts
+from hilum.compare.growth import Sized, measure_growth, possible_of, status_of
+from hilum.findings import Alignment, Change, Comparison, Guidelines, Nodule, Scope
+from hilum.pipeline.follow_up import follow_up, followed_finding, status_since
+
+MONTH = 30.4375
+
+
+def nodule(diameter_mm, kind="solid", solid_mm=None):
+    solid = {"solid": diameter_mm, "ground-glass": 0.0}.get(kind, solid_mm)
+    return Nodule(
+        center_mm=(0.0, 0.0, 0.0),
+        diameter_mm=diameter_mm,
+        long_axis_mm=diameter_mm,
+        short_axis_mm=diameter_mm,
+        volume_mm3=math.pi / 6 * diameter_mm**3,
+        type=kind,
+        solid_diameter_mm=diameter_mm if solid is None else solid,
+        side="left",
+        detection_score=0.9,
+    )
+
+
+def changed(before, now, number=1, *, days=180, status=None):
+    growth = None
+    if before and now:
+        sizes = [Sized(n, None, 0.7) for n in (before, now)]
+        growth = measure_growth(*sizes, days)
+        status = status_of(growth.volume_change)
+    return Change(
+        status=status or ("new" if now else "gone"),
+        possible=possible_of(growth) if growth else ("new",),
+        prior=1 if before else None,
+        current=number if now else None,
+        before=before,
+        now=now,
+        prior_mm=(0.0, 0.0, 0.0),
+        current_mm=(0.0, 0.0, 0.0),
+        growth=growth,
+        rule="as said",
+    )
+
+
+def followed(*changes, days=180, facts=None):
+    comparison = Comparison(
+        prior_series_uid="1",
+        prior_scope=Scope(True),
+        prior_nodules=(),
+        days=days,
+        alignment=Alignment(overlap=0.98, likeness=0.95, doubt_mm=1.0),
+        changes=changes,
+    )
+    nodules = tuple(c.now for c in changes if c.now)
+    return follow_up(Guidelines(), nodules, facts or Facts(), comparison)
+
+
+def category(*changes, days=180):
+    return followed(*changes, days=days).lung_rads["category"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "days", "expected"),
+    [
+        # growing: > 1.5 mm within 12 months
+        (nodule(5.0), nodule(7.9), 180, "4A"),
+        (nodule(6.0), nodule(8.0), 180, "4B"),
+        (nodule(6.0), nodule(7.5), 180, "2"),  # +1.5 is stable; 3 steps down at 6
+        (nodule(6.5), nodule(6.6), 90, "3"),  # category 3, no 6 months yet
+        (nodule(6.5), nodule(6.6), 183, "2"),  # prior 3, stable at 6 months
+        (nodule(6.5), nodule(6.6), 176, "2"),  # a week early counts as 6 months
+        (nodule(6.5), nodule(6.6), 175, "3"),
+        (nodule(9.0), nodule(9.1), 92, "3"),  # prior 4A, stable at 3 months
+        (nodule(9.0), nodule(9.1), 60, "4A"),
+        (nodule(12.0), nodule(9.0), 92, "3"),  # decreased likewise
+        (nodule(7.5), nodule(8.4), 183, "4A"),  # stable, but crossed 8 mm
+        # new: 4 to 6, 6 to 8, from 8 mm
+        (None, nodule(3.9), 180, "2"),
+        (None, nodule(5.9), 180, "3"),
+        (None, nodule(7.9), 180, "4A"),
+        (None, nodule(8.0), 180, "4B"),
+        (None, nodule(29.0, "ground-glass"), 180, "2"),
+        (nodule(31.0, "ground-glass"), nodule(31.5, "ground-glass"), 180, "2"),
+        # a part-solid one by its solid part
+        (nodule(9, "part-solid", 2.0), nodule(9, "part-solid", 3.9), 180, "4A"),
+        (nodule(9, "part-solid", 2.0), nodule(9, "part-solid", 5.0), 180, "4B"),
+        (nodule(9, "ground-glass"), nodule(9, "part-solid", 2.0), 180, "4A"),
+    ],
+)
+def test_lung_rads_by_its_table(before, now, days, expected):
+    assert category(changed(before, now, days=days), days=days) == expected
+
+
+def test_over_a_year_growth_counts_by_what_it_comes_to_in_twelve_months():
+    days = round(24 * MONTH)
+    # 4 mm in 24 months is 2 mm in 12: growing; 2 mm is 1 mm: slow growth
+    fast = changed(nodule(6.0), nodule(10.0), days=days)
+    slow = changed(nodule(6.0), nodule(8.0), days=days)
+    assert status_since(fast, days) == "growing"
+    assert status_since(slow, days) == "slowly-growing"
+    assert status_since(changed(nodule(6.0), nodule(7.0)), days) == "stable"
+    for late in (366, 372):  # a year, and a week more
+        assert status_since(changed(nodule(6.0), nodule(8.0)), late) == "growing"
+
+
+def test_without_a_comparison_a_nodule_is_judged_as_at_baseline():
+    lonely = changed(None, nodule(7.0), status="not-covered")
+    assert status_since(lonely, 180) == "baseline"
+    assert status_since(None, 180) == "baseline"
+    assert category(lonely) == "3"  # a new one of 7 mm would be 4A
+
+
+def test_what_changed_its_kind_does_not_keep_a_category():
+    was, now = nodule(9.0, "calcified"), nodule(9.0)
+    assert followed_finding(now, changed(was, now), 180).prior_category is None
+    assert category(changed(was, now)) == "4A"
+
+
+def test_a_new_nodule_outranks_the_most_suspicious():
+    first = changed(nodule(9.0), nodule(9.0), 1, days=100)
+    second = changed(None, nodule(9.0), 2)
+    line = followed(first, second, days=100).lung_rads
+    assert (line["category"], line["nodule"], line["status"]) == ("4B", 2, "new")
+    assert line["findings"] == ["3", "4B"]
+    # one that was there and did not change does not: it may be no nodule
+    line = followed(
+        changed(nodule(5.0), nodule(5.0), 1), changed(nodule(20), nodule(20), 2)
+    ).lung_rads
+    assert (line["nodule"], line["category"]) == (1, "2")
+
+
+def test_the_range_covers_growth_that_may_be_none():
+    # 6.0 to 7.0 mm is +59 % by volume and not 1.5 mm by diameter. The error of 7.0 mm
+    # is 1.4 mm: stable at 5.6 mm is 2, growing at 8.4 mm is 4B
+    line = followed(changed(nodule(6.0), nodule(7.0)), days=180).lung_rads
+    assert line["status"] == "stable"
+    low, _, high = line["possible"].partition(" to ")
+    assert (low, high) == ("2", "4B")
+
+
+def test_calcified_nodules_stay_category_1():
+    stones = changed(nodule(6.0, "calcified"), nodule(9.0, "calcified"))
+    result = followed(stones)
+    assert result.lung_rads["category"] == "1"
+    assert "not_applicable" in result.fleischner
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "months", "expected"),
+    [
+        (nodule(7.0), nodule(9.0), 6, "further work-up"),
+        (nodule(7.0), nodule(8.4), 6, "CT at 18 to 24 months after the first"),
+        (nodule(7.0), nodule(7.0), 18, "no further routine follow-up"),
+        (nodule(7.0), nodule(5.0), 6, "no routine follow-up"),
+    ],
+)
+def test_fleischner_counts_two_millimetres(before, now, months, expected):
+    days = round(months * MONTH) + 1
+    line = followed(changed(before, now, days=days), days=days).fleischner
+    assert line["recommendation"].startswith(expected)
+    assert line["nodule"] == 1
+    assert "CT before the prior" in line["missing"]
+
+
+def test_fleischner_on_a_new_nodule_is_as_at_first():
+    line = followed(changed(None, nodule(7.0)), facts=Facts(smoker="former")).fleischner
+    assert line["recommendation"].startswith("CT at 6 to 12 months")
+    assert line["status"] == "new"
+
+
+def test_whom_fleischner_is_not_meant_for():
+    change = changed(nodule(7.0), nodule(7.0))
+    line = followed(change, facts=Facts(age_years=20)).fleischner
+    assert "from 35 years" in line["not_applicable"]
+
+
+def test_without_nodules_nothing_changes():
+    assert followed() == Guidelines()
