@@ -231,6 +231,8 @@ class Nodule(Record):
         detection_score: The detector's score in [0, 1]; ranks.
         malignancy: Probability that it is malignant.
         attributes: How it looks.
+        tracking_uid: UID under which an earlier study follows it, or None; see
+            `hilum.tracking`.
     """
 
     center_mm: Point
@@ -245,6 +247,7 @@ class Nodule(Record):
     detection_score: float
     malignancy: Probability = Probability.UNKNOWN
     attributes: Attributes = Attributes()
+    tracking_uid: str | None = None
 
     @property
     def suspicion(self) -> float:
@@ -293,6 +296,7 @@ class Provenance(Record):
         timings_s: Stage name to seconds.
         source: What was read: geometry and acquisition, no identifiers.
         facts: What was told of the patient for the clinical models; None: nothing.
+        outlines_sha256: Digest of the nodules' voxels, see `Outlines`; None: none.
     """
 
     version: str
@@ -301,6 +305,7 @@ class Provenance(Record):
     timings_s: dict[str, float]
     source: dict[str, Any]
     facts: dict[str, Any] = field(default_factory=dict)
+    outlines_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from hilum._talk import Talk
 from hilum._version import __version__
 from hilum.cli.clinical import add_risk, facts_of
 from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
+from hilum.cli.report import add_documents, add_report, say_unwritten, style_of
 from hilum.errors import HilumError
 
 Commands = Any
@@ -93,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         _add_assess,
+        add_report,
         _add_find,
         _add_convert,
         _add_segment,
@@ -137,14 +139,7 @@ def _add_assess(commands: Commands) -> None:
     _add_source(command)
     command.add_argument("out", type=Path, help="folder for the documents")
     _add_series(command)
-    command.add_argument(
-        "--format",
-        dest="formats",
-        default="html",
-        metavar="NAMES",
-        help="comma-separated, of html and json; the JSON is always written; "
-        "default: %(default)s",
-    )
+    add_documents(command)
     command.add_argument(
         "--age", dest="age_years", type=float, metavar="YEARS", help="of the patient"
     )
@@ -176,17 +171,19 @@ def _add_assess(commands: Commands) -> None:
 
 
 def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
-    from hilum.pipeline import read_and_assess  # noqa: PLC0415  keeps --help quick
+    from hilum.pipeline import read_and_outline  # noqa: PLC0415  keeps --help quick
     from hilum.report.documents import (  # noqa: PLC0415
+        check_source,
         parse_formats,
         prepare_folder,
         write_documents,
     )
 
     formats = parse_formats(args.formats)
+    check_source(formats, args.source)
     prepare_folder(args.out)
     facts = facts_of(args)
-    volume, result = read_and_assess(
+    volume, result, outlines = read_and_outline(
         args.source,
         series_uid=args.series_uid,
         facts=facts,
@@ -195,7 +192,16 @@ def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
         progress=talk,
     )
     talk("write")
-    written = write_documents(result, volume, args.out, formats=formats)
+    written = write_documents(
+        result,
+        volume,
+        args.out,
+        formats=formats,
+        outlines=outlines,
+        source=args.source,
+        style=style_of(args),
+    )
+    say_unwritten(formats, written, talk)
     for notice in result.notices:
         talk.say(f"[{notice.stage}] {notice.message}")
     talk.say(_verdict(result.to_json()))

@@ -10,6 +10,7 @@ from hilum.pipeline.assessing import (
     assess,
     describe_source,
     read_and_assess,
+    read_and_outline,
 )
 from hilum.pipeline.files import detect, segment
 from hilum.pipeline.scope import judge_scope
@@ -22,5 +23,6 @@ __all__ = [
     "detect",
     "judge_scope",
     "read_and_assess",
+    "read_and_outline",
     "segment",
 ]

@@ -20,6 +20,7 @@ from hilum.findings import (
     Probability,
     Provenance,
 )
+from hilum.outlines import Outlines
 from hilum.pipeline.guidelines import advise
 from hilum.pipeline.scope import judge_scope, patient_notices
 from hilum.settings import fill, read_settings, to_table
@@ -126,6 +127,20 @@ class Pipeline:
         Raises:
             WeightsError: The weights are absent, damaged or of another task.
         """
+        return self.outline(volume, facts=facts, force=force, progress=progress)[0]
+
+    def outline(
+        self,
+        volume: CTVolume,
+        *,
+        facts: Facts | None = None,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> tuple[Assessment, Outlines]:
+        """Assess one series and keep the voxels of nodules and lungs.
+
+        Takes and raises what a call does.
+        """
         self.nodules.check()
         self.measure.check()
         self.malignancy.check()
@@ -146,7 +161,11 @@ class Pipeline:
             given = scope.in_scope or force
             masks = tuple(m.mask for m in found)
             rated = self.malignancy(volume, measured, masks)
-            nodules = tuple(sorted(rated, key=lambda n: n.suspicion, reverse=True))
+            order = sorted(range(len(rated)), key=lambda i: -rated[i].suspicion)
+            nodules = tuple(rated[i] for i in order)
+            outlines = Outlines(
+                volume.series_uid, tuple(masks[i] for i in order), lungs
+            )
             doubts += rating_notices(nodules) if given else ()
         with clock("patient"):
             clinical = self.brock(nodules, facts)
@@ -159,7 +178,7 @@ class Pipeline:
             doubts += patient_notices(
                 scope, force=force, calibrated=self.patient.calibration is not None
             )
-        return Assessment(
+        assessment = Assessment(
             series_uid=volume.series_uid,
             scope=scope,
             cancer_probability=risk,
@@ -171,8 +190,10 @@ class Pipeline:
                 facts,
                 weights=self._digests(nodules),
                 seconds=clock.seconds,
+                outlines=outlines,
             ),
         )
+        return assessment, outlines
 
     def _digests(self, nodules: tuple[Nodule, ...]) -> dict[str, str]:
         """Give the SHA-256 of each file of the weights that were used."""
@@ -188,6 +209,7 @@ class Pipeline:
         *,
         weights: dict[str, str],
         seconds: dict[str, float],
+        outlines: Outlines,
     ) -> Provenance:
         """Note what is needed to do it again."""
         return Provenance(
@@ -199,6 +221,7 @@ class Pipeline:
             timings_s=seconds,
             source=describe_source(volume),
             facts=facts.to_json(),
+            outlines_sha256=outlines.sha256,
         )
 
 
@@ -256,6 +279,32 @@ def read_and_assess(
     Returns:
         The volume as it was read, and its assessment.
     """
+    return read_and_outline(
+        source,
+        series_uid=series_uid,
+        facts=facts,
+        settings=settings,
+        force=force,
+        progress=progress,
+    )[:2]
+
+
+def read_and_outline(
+    source: Path | CTVolume,
+    *,
+    series_uid: str | None = None,
+    facts: Facts | None = None,
+    settings: Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> tuple[CTVolume, Assessment, Outlines]:
+    """Assess a chest CT; keep the volume and the voxels, for DICOM SEG and SR.
+
+    Takes and raises what `assess` does.
+
+    Returns:
+        The volume as it was read, its assessment, and the voxels behind it.
+    """
     pipeline = Pipeline() if settings is None else Pipeline.from_file(settings)
     if isinstance(source, CTVolume):
         if series_uid is not None:
@@ -263,14 +312,18 @@ def read_and_assess(
                 "A volume is one series already, so there is none to pick. "
                 "Leave out `series_uid`."
             )
-        return source, pipeline(source, facts=facts, force=force, progress=progress)
+        return source, *pipeline.outline(
+            source, facts=facts, force=force, progress=progress
+        )
     clock = _Clock(progress)
     with clock("read"):
         volume = read_ct(source, series_uid=series_uid)
-    result = pipeline(volume, facts=facts, force=force, progress=progress)
+    result, outlines = pipeline.outline(
+        volume, facts=facts, force=force, progress=progress
+    )
     timings_s = {**clock.seconds, **result.provenance.timings_s}
     provenance = replace(result.provenance, timings_s=timings_s)
-    return volume, replace(result, provenance=provenance)
+    return volume, replace(result, provenance=provenance), outlines
 
 
 def describe_source(volume: CTVolume) -> dict[str, Any]:
