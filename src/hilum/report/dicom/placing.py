@@ -149,7 +149,8 @@ def _cut(
         pixels.append(slice(int(inside[0]), int(inside[-1]) + 1))
         cells.append(at[inside])
     through = 3 - sum(axes)
-    layer = mask.voxels.take(round(float(corner[through])), axis=through)
+    found = mask.voxels.take([round(float(corner[through]))], axis=through)
+    layer = found.squeeze(through)
     layer = layer if axes[0] < axes[1] else layer.T
     shown = layer[np.ix_(*cells)] != 0
     return Part(pixels[0], pixels[1], shown) if shown.any() else None

@@ -74,11 +74,12 @@ def make_sr(
                 assessment, nodule, index, mean_hu=means_hu[index], target=target
             )
         )
+    single = context.instances.slices[0].frames == 1  # else the library has no entry
     report = MeasurementReport(
         observation_context=_observer(),
         procedure_reported=codes.CT.to_code(),
         imaging_measurements=groups,
-        referenced_images=list({id(s): s for s in sources.values()}.values()),
+        referenced_images=list(sources.values()) if single else None,
     )
     report[0].ContentSequence.append(_comments(assessment))
     first = sources[places[0]]
