@@ -70,8 +70,12 @@ def world_of(mask):
 @pytest.fixture(scope="module")
 def case(tmp_path_factory):
     tags = {
-        **{"PatientSex": "F", "StudyID": "77", "AccessionNumber": "A-1"},
-        **{"StudyTime": "101112", "PatientAge": "064Y", "BodyPartExamined": "CHEST"},
+        "PatientSex": "F",
+        "StudyID": "77",
+        "AccessionNumber": "A-1",
+        "StudyTime": "101112",
+        "PatientAge": "064Y",
+        "BodyPartExamined": "CHEST",
     }
     return make_case(tmp_path_factory.mktemp("ct") / "ct", replace(SPEC, tags=tags))
 
