@@ -236,6 +236,9 @@ def write_documents(
     )
     if any(FORMATS[name].pictures for name in wanted):
         _check_volume(assessment, job.volume)
+    if outlines is not None:
+        digest = assessment.provenance.outlines_sha256
+        outlines.check(assessment.series_uid, len(assessment.nodules), digest)
     out = prepare_folder(out)
     try:
         _begin(job, out)
@@ -278,19 +281,21 @@ def prepare_folder(out: Path) -> Path:
 def _begin(job: Job, out: Path) -> None:
     """Write the JSON, and remove what another assessment left in the folder.
 
-    The others go first, so that a stop at any time leaves fewer documents and never
+    The others go once the JSON is safe on the disk and before it gets its name: a
+    full disk changes nothing, and a stop at any time leaves fewer documents, never
     documents of two assessments.
     """
-    if _text_of(job.assessment) != _read_text(out / JSON_FILE):
-        for document in FORMATS.values():
-            for file in (document.file, *document.also, OUTLINES_FILE):
-                if file != JSON_FILE:
-                    _remove(out / file)
-        write_json(job.assessment, out / JSON_FILE)
-    if job.outlines is not None:
-        digest = job.assessment.provenance.outlines_sha256
-        count = len(job.assessment.nodules)
-        job.outlines.check(job.assessment.series_uid, count, digest)
+    text = _text_of(job.assessment)
+    fresh = text != _read_text(out / JSON_FILE)
+    if fresh:
+        with replacing(out / JSON_FILE) as file:
+            file.write(text.encode())
+            file.flush()
+            for document in FORMATS.values():
+                for name in (document.file, *document.also, OUTLINES_FILE):
+                    if name != JSON_FILE:
+                        _remove(out / name)
+    if job.outlines is not None and (fresh or not (out / OUTLINES_FILE).exists()):
         write_outlines(job.outlines, out / OUTLINES_FILE)
 
 
