@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pydicom
 import pytest
 
 import hilum
@@ -15,6 +16,8 @@ from hilum import cli
 from hilum.clinical.facts import Facts
 from hilum.evaluation import calibrate
 from hilum.pipeline import assess, detect, segment
+from hilum.report.again import report
+from hilum.report.dicom import SegmentStyle
 from hilum.report.documents import write_documents
 
 
@@ -37,16 +40,24 @@ def run(capsys, *argv):
 
 
 def test_assess_writes_what_it_says(capsys, scan, tmp_path):
-    code, result, err = run(capsys, "assess", scan, tmp_path / "out", "--age", "60")
+    argv = ("assess", scan, tmp_path / "out", "--age", "60")
+    code, result, err = run(capsys, *argv, "--format", "html,sr,seg,sc", "--lungs")
     assert code == 0
     document = json.loads((tmp_path / "out" / "assessment.json").read_text())
     assert result["series_uid"] == document["series_uid"]
     assert result["nodules"] == len(document["nodules"])
-    assert set(result["documents"]) == {"json", "html"}
+    assert set(result["documents"]) == {"json", "html", "seg", "sr", "sc"}
     assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
     assert "hilum: finding the lungs" in err
     assert "age" not in document["guidelines"]["brock"]["missing"]
     assert set(document["provenance"]["timings_s"]) >= {"read", "lungs", "nodules"}
+    seg = pydicom.dcmread(result["documents"]["seg"], stop_before_pixels=True)
+    assert len(seg.SegmentSequence) == len(document["nodules"]) > 0
+    again = report(tmp_path / "out", tmp_path / "out", source=scan, formats=("seg",))
+    anew = pydicom.dcmread(again["seg"], stop_before_pixels=True)
+    assert [s.TrackingUID for s in anew.SegmentSequence] == [
+        s.TrackingUID for s in seg.SegmentSequence
+    ]
 
 
 def test_json_alone(capsys, scan, tmp_path):
@@ -232,7 +243,8 @@ def test_the_verdict_never_hides_that_it_is_forced():
 
 
 FUNCTIONS = {
-    "assess": (assess, write_documents, Facts),
+    "assess": (assess, write_documents, Facts, SegmentStyle),
+    "report": (report, SegmentStyle),
     "find": (hilum.find_studies,),
     "convert": (hilum.convert,),
     "segment": (segment,),
