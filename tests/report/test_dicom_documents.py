@@ -17,7 +17,9 @@ from hilum.dicom.instances import find_instances
 from hilum.errors import InputError
 from hilum.outlines import Outlines
 from hilum.report.dicom import DicomDocuments, SegmentStyle, to_bytes
+from hilum.report.dicom.axes import ellipse_of
 from hilum.report.dicom.made import mean_hu
+from hilum.report.dicom.placing import Part
 from hilum.tracking import follow, tracking_uid
 from hilum.volume import Mask
 
@@ -234,6 +236,8 @@ def groups(sr):
     """Measurement groups, each as (tracking UID, {concept and unit: value}, codes)."""
     (imaging,) = [c for c in sr.ContentSequence if _name(c) == "Imaging Measurements"]
     for group in imaging.ContentSequence:
+        if any(item.ValueType == "SCOORD" for item in group.ContentSequence):
+            continue  # where it is drawn
         uid, numbers, codes = None, {}, {}
         for item in group.ContentSequence:
             if item.ValueType == "UIDREF":
@@ -375,6 +379,59 @@ def test_a_report_refers_to_key_slices_alone(case, made, sr):
     assert found <= set(places)
 
 
+def drawn(sr):
+    """Tracking UID to the image and the points of what is drawn on it."""
+    (imaging,) = [c for c in sr.ContentSequence if _name(c) == "Imaging Measurements"]
+    found = {}
+    for group in imaging.ContentSequence:
+        items = {item.ValueType: item for item in group.ContentSequence}
+        if "SCOORD" in items:
+            (image,) = items["SCOORD"].ContentSequence
+            assert items["SCOORD"].GraphicType == "ELLIPSE"
+            found[items["UIDREF"].UID] = (
+                image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID,
+                np.array(items["SCOORD"].GraphicData).reshape(4, 2),
+            )
+    return found
+
+
+def test_each_nodule_is_drawn_with_its_axes_on_its_key_slice(case, made, sr):
+    found, slices = (
+        drawn(sr),
+        {h.instance_uid: h for h in made.context.instances.slices},
+    )
+    assert len(found) == 3
+    for nodule, mask in zip(
+        case.assessment.nodules, case.outlines.nodules, strict=True
+    ):
+        uid, points = found[tracking_uid(SERIES_UID, nodule)]
+        mm = (points - 0.5) * 3.0  # square pixels of 3 mm, middle of the first at 0.5
+        long_mm, short_mm = np.linalg.norm(mm[[0, 2]] - mm[[1, 3]], axis=1)
+        assert long_mm == pytest.approx(nodule.long_axis_mm, abs=1e-3)
+        assert short_mm == pytest.approx(nodule.short_axis_mm, abs=1e-3)
+        corner = np.array(slices[uid].position_mm)
+        middle = corner + np.array([*mm.mean(axis=0), 0.0])
+        np.testing.assert_allclose(middle[:2], nodule.center_mm[:2], atol=1.5)
+        assert mask.at(middle) == 1
+
+
+def test_the_drawn_axis_points_where_the_outline_is_long(case, made):
+    header = made.context.instances.slices[0]
+    pixels = np.eye(9, dtype=bool)  # from upper left to lower right
+    part = Part(slice(10, 19), slice(20, 29), pixels)
+    nodule = replace(case.assessment.nodules[0], long_axis_mm=12.0, short_axis_mm=6.0)
+    # middle at row 14, column 24; half of 12 mm along (1, 1) / sqrt 2 is 4.243 mm,
+    # 1.414 pixels of 3 mm each way
+    points = ellipse_of(nodule, header, part)
+    ends = sorted(points[:2].tolist())
+    np.testing.assert_allclose(ends, [[23.086, 13.086], [25.914, 15.914]], atol=1e-3)
+    np.testing.assert_allclose(points.mean(axis=0), [24.5, 14.5])
+    spot = ellipse_of(
+        nodule, header, Part(slice(5, 6), slice(7, 8), np.ones((1, 1), bool))
+    )
+    np.testing.assert_allclose(spot[:2], [[5.5, 5.5], [9.5, 5.5]])
+
+
 def test_without_segmentation_groups_refer_to_slices(made):
     told = written(made.report(with_seg=False))
     assert made.nodules_seg.SOPInstanceUID not in referred(told)
@@ -461,7 +518,7 @@ def test_names_in_any_script_arrive(tmp_path, charset, name):
         "PatientName": name,
         "StudyDescription": name.split("^", 1)[0].split("=")[-1],
     }
-    case = make_case(tmp_path / "ct", replace(SPEC, tags=tags))
+    case = make_case(tmp_path / "ct", replace(SPEC, tags=tags), balls=BALLS[1:2])
     wanted = pydicom.dcmread(next(case.source.iterdir()), stop_before_pixels=True)
     for document in every(documents(case)):
         assert document.PatientName == wanted.PatientName

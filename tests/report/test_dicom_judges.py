@@ -170,7 +170,8 @@ def test_dsrdump_reads_the_tree(case, out):
     text = run(need("dsrdump"), "+Pl", out / "measurements.dcm")
     assert "Comprehensive 3D SR Document" in text
     assert "Verification Flag   : UNVERIFIED" in text
-    assert text.count('"Measurement Group")') == 1 + len(case.assessment.nodules)
+    assert text.count('"Measurement Group")') == 1 + 2 * len(case.assessment.nodules)
+    assert text.count('"Image Region")') == len(case.assessment.nodules)
     for nodule in case.assessment.nodules:
         assert tracking_uid(case.assessment.series_uid, nodule) in text
         assert f'"Long Axis")="{nodule.long_axis_mm}" (mm' in text
@@ -202,8 +203,13 @@ def test_dcmqi_reads_the_same_numbers(case, out, tmp_path):
     report = out / "measurements.dcm"
     run(tool("tid1500reader"), "--inputDICOM", report, "--outputMetadata", path)
     found = json.loads(path.read_text())
-    groups = {g["TrackingUniqueIdentifier"]: g for g in found["Measurements"]}
-    assert len(groups) == 4
+    assert len(found["Measurements"]) == 1 + 2 * len(case.assessment.nodules)
+    groups = {
+        g["TrackingUniqueIdentifier"]: g
+        for g in found["Measurements"]
+        if g.get("measurementItems")
+    }
+    assert len(groups) == 1 + len(case.assessment.nodules)
     seg = pydicom.dcmread(out / "segmentation.dcm", stop_before_pixels=True)
     for index, nodule in enumerate(case.assessment.nodules):
         group = groups[tracking_uid(case.assessment.series_uid, nodule)]

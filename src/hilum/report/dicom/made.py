@@ -126,7 +126,7 @@ class DicomDocuments:
             self.context,
             key_places=self._key_places(),
             means_hu=means,
-            segments=self.segments if with_seg else (),
+            segments=self.segments,
             seg=self.nodules_seg if with_seg else None,
         )
 

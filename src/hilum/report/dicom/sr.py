@@ -2,11 +2,13 @@
 
 One measurement group a nodule, one for the patient. A group points at the nodule's
 segment where a SEG was made, else at its key slice; either way the document refers to
-key slices only. Every probability names the algorithm that gave it. Where the series
-is out of scope the document holds no probability.
+key slices only. A second group of the same tracking UID draws the nodule there, for
+viewers that show a report by its regions. Every probability names the algorithm that
+gave it. Where the series is out of scope the document holds no probability.
 
 Sources:
-    DICOM PS3.16 TID 1500 (measurement report), TID 1411 (volumetric ROI), TID 1501
+    DICOM PS3.16 TID 1500 (measurement report), TID 1411 (volumetric ROI), TID 1410
+    (planar ROI), TID 1501
     (measurement group), TID 300 (measurement), TID 4019 (algorithm identification).
 """
 
@@ -17,21 +19,22 @@ from pathlib import Path
 from typing import Any
 
 from hilum._version import __version__
-from hilum.findings import Assessment, Nodule, Probability
+from hilum.findings import Assessment, Nodule
 from hilum.report.dicom import codes
+from hilum.report.dicom.axes import ellipse_of
 from hilum.report.dicom.codes import Term
-from hilum.report.dicom.context import (
-    DEVICE,
-    MANUFACTURER,
-    MODEL,
-    RESEARCH,
-    Context,
-    new_uid,
+from hilum.report.dicom.context import MANUFACTURER, MODEL, Context, new_uid
+from hilum.report.dicom.items import (
+    algorithm,
+    comments,
+    evaluation,
+    number,
+    observer,
+    own_scheme,
+    probability,
 )
 from hilum.report.dicom.placing import Segment
 from hilum.tracking import patient_uid, tracking_uid
-
-LONGEST_TEXT = 1024
 
 
 def make_sr(
@@ -50,7 +53,7 @@ def make_sr(
         context: What the documents share.
         key_places: Of each nodule, the slice to show it on.
         means_hu: Of each nodule, the mean density of its voxels, where known.
-        segments: The nodules in `seg`.
+        segments: The nodules on the slices, where their voxels are known.
         seg: The segmentation to point at, or None.
 
     Returns:
@@ -59,35 +62,42 @@ def make_sr(
     Raises:
         InputError: A slice cannot be read any more.
     """
-    from highdicom.sr import Comprehensive3DSR, MeasurementReport  # noqa: PLC0415
+    from highdicom.sr import MeasurementReport  # noqa: PLC0415  slow to import
 
-    places = sorted({*key_places, *([] if key_places else [_middle(context)])})
+    places = sorted({*key_places} or {len(context.instances.slices) // 2})
     sources = dict(zip(places, context.sources(places), strict=True))
     by_index = {segment.index: segment for segment in segments}
-    groups = [_patient_group(assessment)]
-    for index, nodule in enumerate(assessment.nodules):
-        place = key_places[index]
+    groups, drawn = [_patient_group(assessment)], []
+    for index, place in enumerate(key_places):
         source = _reference(context, place, sources[place])
-        target = _target(seg, by_index.get(index), source)
-        groups.append(
-            _nodule_group(
-                assessment, nodule, index, mean_hu=means_hu[index], target=target
-            )
-        )
+        segment = by_index.get(index)
+        target = _target(seg, segment, source)
+        groups.append(_nodule_group(assessment, index, means_hu[index], target))
+        part = segment.parts.get(place) if segment is not None else None
+        header = context.instances.slices[place]
+        ellipse = ellipse_of(assessment.nodules[index], header, part)
+        drawn.append(_drawn_group(assessment, index, ellipse, source))
     single = context.instances.slices[0].frames == 1  # else the library has no entry
     report = MeasurementReport(
-        observation_context=_observer(),
+        observation_context=observer(),
         procedure_reported=codes.CT.to_code(),
-        imaging_measurements=groups,
+        imaging_measurements=[*groups, *drawn],
         referenced_images=list(sources.values()) if single else None,
     )
-    report[0].ContentSequence.append(_comments(assessment))
-    first = sources[places[0]]
+    report[0].ContentSequence.append(comments(assessment))
+    evidence = [*sources.values(), *([seg] if seg is not None else [])]
+    return _document(context, report, evidence)
+
+
+def _document(context: Context, report: Any, evidence: list[Any]) -> Any:
+    """Make the instance that holds the tree."""
+    from highdicom.sr import Comprehensive3DSR  # noqa: PLC0415  slow to import
+
     return Comprehensive3DSR(
-        evidence=[*sources.values(), *([seg] if seg is not None else [])],
+        evidence=evidence,
         content=report,
         series_instance_uid=new_uid(),
-        series_number=context.series_number("SR", first),
+        series_number=context.series_number("SR", evidence[0]),
         sop_instance_uid=new_uid(),
         instance_number=1,
         manufacturer=MANUFACTURER,
@@ -98,13 +108,8 @@ def make_sr(
         is_complete=True,
         content_date=context.when.date(),
         content_time=context.when.time(),
-        coding_schemes=[_own_scheme()],
+        coding_schemes=[own_scheme()],
     )
-
-
-def _middle(context: Context) -> int:
-    """Give a slice to refer to where there is no nodule."""
-    return len(context.instances.slices) // 2
 
 
 def _reference(
@@ -141,13 +146,9 @@ def _target(
 
 
 def _nodule_group(
-    assessment: Assessment,
-    nodule: Nodule,
-    index: int,
-    *,
-    mean_hu: float | None,
-    target: dict[str, Any],
+    assessment: Assessment, index: int, mean_hu: float | None, target: dict[str, Any]
 ) -> Any:
+    """Tell all that is known of one nodule."""
     from highdicom.sr import (  # noqa: PLC0415  slow to import
         FindingSite,
         MeasurementsAndQualitativeEvaluations,
@@ -155,16 +156,17 @@ def _nodule_group(
         VolumetricROIMeasurementsAndQualitativeEvaluations,
     )
 
+    nodule = assessment.nodules[index]
     site, side = codes.site_of(nodule)
     kind = (
         VolumetricROIMeasurementsAndQualitativeEvaluations
         if "referenced_segment" in target
         else MeasurementsAndQualitativeEvaluations
     )
-    evaluations = [_evaluation(codes.KIND, codes.KINDS[nodule.type])]
+    evaluations = [evaluation(codes.KIND, codes.KINDS[nodule.type])]
     category = _category_of(assessment, index)
     if category is not None:
-        evaluations.append(_evaluation(codes.LUNG_RADS, category))
+        evaluations.append(evaluation(codes.LUNG_RADS, category))
     return kind(
         tracking_identifier=TrackingIdentifier(
             tracking_uid(assessment.series_uid, nodule), f"Nodule {index + 1}"
@@ -180,26 +182,52 @@ def _nodule_group(
     )
 
 
+def _drawn_group(
+    assessment: Assessment,
+    index: int,
+    ellipse: Any,
+    source: tuple[str, str, int | None],
+) -> Any:
+    """Say where on its key slice a nodule is, for viewers that show regions alone."""
+    from highdicom.sr import (  # noqa: PLC0415  slow to import
+        ImageRegion,
+        PlanarROIMeasurementsAndQualitativeEvaluations,
+        SourceImageForRegion,
+        TrackingIdentifier,
+    )
+
+    nodule = assessment.nodules[index]
+    sop_class, uid, frame = source
+    image = SourceImageForRegion(sop_class, uid, None if frame is None else [frame])
+    return PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(
+            tracking_uid(assessment.series_uid, nodule), f"Nodule {index + 1}"
+        ),
+        referenced_region=ImageRegion("ELLIPSE", ellipse, image),
+        finding_type=codes.finding_of(nodule).to_code(),
+    )
+
+
 def _measurements(
     assessment: Assessment, nodule: Nodule, mean_hu: float | None
 ) -> list[Any]:
     """List what was measured of one nodule, and its probability where there is one."""
-    mm, outline = codes.MILLIMETRE, _algorithm("hilum measure", {})
+    mm, outline = codes.MILLIMETRE, algorithm("hilum measure", {})
     found = [
-        _number(codes.LONG_AXIS, nodule.long_axis_mm, mm, outline),
-        _number(codes.SHORT_AXIS, nodule.short_axis_mm, mm, outline),
-        _number(codes.DIAMETER, nodule.diameter_mm, mm, outline, mean=True),
-        _number(codes.VOLUME, nodule.volume_mm3, codes.CUBIC_MILLIMETRE, outline),
+        number(codes.LONG_AXIS, nodule.long_axis_mm, mm, outline),
+        number(codes.SHORT_AXIS, nodule.short_axis_mm, mm, outline),
+        number(codes.DIAMETER, nodule.diameter_mm, mm, outline, mean=True),
+        number(codes.VOLUME, nodule.volume_mm3, codes.CUBIC_MILLIMETRE, outline),
     ]
     if nodule.type == "part-solid":
         solid = nodule.solid_diameter_mm
-        found.append(_number(codes.SOLID_DIAMETER, solid, mm, outline))
+        found.append(number(codes.SOLID_DIAMETER, solid, mm, outline))
     if mean_hu is not None:
         hu = codes.HOUNSFIELD
-        found.append(_number(codes.ATTENUATION, mean_hu, hu, outline, mean=True))
+        found.append(number(codes.ATTENUATION, mean_hu, hu, outline, mean=True))
     if nodule.malignancy.value is not None:
-        algorithm = _algorithm("hilum malignancy", _malignancy_weights(assessment))
-        found.append(_probability(nodule.malignancy, algorithm))
+        rated = algorithm("hilum malignancy", _malignancy_weights(assessment))
+        found.append(probability(nodule.malignancy, rated))
     return found
 
 
@@ -221,14 +249,13 @@ def _patient_group(assessment: Assessment) -> Any:
     risk = assessment.cancer_probability
     measurements = []
     if risk.value is not None:
-        algorithm = _algorithm("hilum patient", {})
-        measurements.append(_probability(risk, algorithm))
+        measurements.append(probability(risk, algorithm("hilum patient", {})))
     inside = assessment.scope.in_scope
     scope = codes.IN_SCOPE if inside else codes.OUT_OF_SCOPE
-    evaluations = [_evaluation(codes.SCOPE, scope)]
+    evaluations = [evaluation(codes.SCOPE, scope)]
     exam = (assessment.guidelines.lung_rads or {}).get("category")
     if exam in codes.CATEGORIES:
-        evaluations.append(_evaluation(codes.LUNG_RADS, codes.CATEGORIES[exam]))
+        evaluations.append(evaluation(codes.LUNG_RADS, codes.CATEGORIES[exam]))
     return MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
             patient_uid(assessment.series_uid), "Patient"
@@ -246,109 +273,3 @@ def _category_of(assessment: Assessment, index: int) -> Term | None:
     if isinstance(each, list) and index < len(each):
         return codes.CATEGORIES.get(str(each[index]))
     return None
-
-
-def _number(
-    name: Term, value: float, unit: Term, algorithm: Any, *, mean: bool = False
-) -> Any:
-    from highdicom.sr import Measurement  # noqa: PLC0415  slow to import
-
-    return Measurement(
-        name=name.to_code(),
-        value=float(value),
-        unit=unit.to_code(),
-        derivation=codes.MEAN.to_code() if mean else None,
-        algorithm_id=algorithm,
-    )
-
-
-def _probability(risk: Probability, algorithm: Any) -> Any:
-    """Give a probability with its interval, as far below and above as that reaches."""
-    from highdicom.sr import Measurement, MeasurementProperties  # noqa: PLC0415
-
-    value = risk.value or 0.0
-    return Measurement(
-        name=codes.PROBABILITY.to_code(),
-        value=float(value),
-        unit=codes.NO_UNIT.to_code(),
-        algorithm_id=algorithm,
-        properties=MeasurementProperties(
-            upper_measurement_uncertainty=float((risk.high or value) - value),
-            lower_measurement_uncertainty=float(value - (risk.low or 0.0)),
-        ),
-    )
-
-
-def _evaluation(name: Term, value: Term) -> Any:
-    from highdicom.sr import QualitativeEvaluation  # noqa: PLC0415  slow to import
-
-    return QualitativeEvaluation(name.to_code(), value.to_code())
-
-
-def _algorithm(name: str, weights: dict[str, str]) -> Any:
-    """Name an algorithm: its version, and the digests of its weights."""
-    from highdicom.sr import AlgorithmIdentification  # noqa: PLC0415
-
-    digests = [f"{file} sha256 {digest}" for file, digest in sorted(weights.items())]
-    return AlgorithmIdentification(
-        name=name,
-        version=__version__,
-        parameters=digests or None,
-        manufacturer=MANUFACTURER,
-    )
-
-
-def _observer() -> Any:
-    """Name hilum as the observer: a device, not a person."""
-    from highdicom.sr import (  # noqa: PLC0415  slow to import
-        DeviceObserverIdentifyingAttributes,
-        ObservationContext,
-        ObserverContext,
-    )
-    from pydicom.sr.codedict import codes as known  # noqa: PLC0415
-
-    device = DeviceObserverIdentifyingAttributes(
-        uid=DEVICE,
-        name=MODEL,
-        manufacturer_name=MANUFACTURER,
-        model_name=MODEL,
-        serial_number=__version__,
-    )
-    return ObservationContext(
-        observer_device_context=ObserverContext(
-            observer_type=known.DCM.Device, observer_identifying_attributes=device
-        )
-    )
-
-
-def _comments(assessment: Assessment) -> Any:
-    """Say in words what it is for, why it is out of scope, and every doubt."""
-    from highdicom.sr import (  # noqa: PLC0415  slow to import
-        ContainerContentItem,
-        ContentSequence,
-        TextContentItem,
-    )
-
-    texts = [
-        RESEARCH,
-        *(f"Out of scope: {reason}" for reason in assessment.scope.reasons),
-        *(f"[{n.stage}] {n.message}" for n in assessment.notices),
-    ]
-    container = ContainerContentItem(
-        codes.QUALITATIVE.to_code(), relationship_type="CONTAINS"
-    )
-    container.ContentSequence = ContentSequence(
-        TextContentItem(codes.COMMENT.to_code(), text[:LONGEST_TEXT], "CONTAINS")
-        for text in texts
-    )
-    return container
-
-
-def _own_scheme() -> Any:
-    from highdicom.coding_schemes import (  # noqa: PLC0415  slow to import
-        CodingSchemeIdentificationItem,
-    )
-
-    return CodingSchemeIdentificationItem(
-        designator=codes.OWN, name=codes.OWN_NAME, responsible_organization="hilum"
-    )
