@@ -170,8 +170,8 @@ def test_dsrdump_reads_the_tree(case, out):
     text = run(need("dsrdump"), "+Pl", out / "measurements.dcm")
     assert "Comprehensive 3D SR Document" in text
     assert "Verification Flag   : UNVERIFIED" in text
-    assert text.count('"Measurement Group")') == 1 + 2 * len(case.assessment.nodules)
-    assert text.count('"Image Region")') == len(case.assessment.nodules)
+    assert text.count('"Measurement Group")') == 2 * (1 + len(case.assessment.nodules))
+    assert text.count('"Image Region")') == 1 + len(case.assessment.nodules)
     for nodule in case.assessment.nodules:
         assert tracking_uid(case.assessment.series_uid, nodule) in text
         assert f'"Long Axis")="{nodule.long_axis_mm}" (mm' in text
@@ -203,7 +203,7 @@ def test_dcmqi_reads_the_same_numbers(case, out, tmp_path):
     report = out / "measurements.dcm"
     run(tool("tid1500reader"), "--inputDICOM", report, "--outputMetadata", path)
     found = json.loads(path.read_text())
-    assert len(found["Measurements"]) == 1 + 2 * len(case.assessment.nodules)
+    assert len(found["Measurements"]) == 2 * (1 + len(case.assessment.nodules))
     groups = {
         g["TrackingUniqueIdentifier"]: g
         for g in found["Measurements"]

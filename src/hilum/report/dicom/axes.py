@@ -52,6 +52,20 @@ def ellipse_of(nodule: Nodule, header: Header, part: Part | None) -> FloatArray:
     return np.asarray(np.clip(points, 0, limits)[:, ::-1], dtype=np.float64)
 
 
+def frame_of(header: Header) -> FloatArray:
+    """Give a closed frame just inside the edge of a slice.
+
+    Args:
+        header: The slice.
+
+    Returns:
+        (5, 2) columns and rows; the last point is the first.
+    """
+    down, right = header.format.rows - 1.0, header.format.columns - 1.0
+    corners = [(1.0, 1.0), (right, 1.0), (right, down), (1.0, down), (1.0, 1.0)]
+    return np.array(corners)
+
+
 def _longest(points: FloatArray) -> FloatArray:
     """Give the direction, a unit vector, along which points spread most."""
     spread = np.cov(points.T) if len(points) > 2 else np.zeros((2, 2))

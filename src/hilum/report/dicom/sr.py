@@ -2,9 +2,12 @@
 
 One measurement group a nodule, one for the patient. A group points at the nodule's
 segment where a SEG was made, else at its key slice; either way the document refers to
-key slices only. A second group of the same tracking UID draws the nodule there, for
-viewers that show a report by its regions. Every probability names the algorithm that
-gave it. Where the series is out of scope the document holds no probability.
+key slices only. Every probability names the algorithm that gave it. Where the series
+is out of scope the document holds no probability.
+
+Beside each group stands one of the same tracking UID that draws it: a nodule as the
+ellipse of its axes, the patient as a frame around the first key slice. For viewers show
+a report by its regions, and OHIF 3.12 opens none with a group that has no region.
 
 Sources:
     DICOM PS3.16 TID 1500 (measurement report), TID 1411 (volumetric ROI), TID 1410
@@ -21,7 +24,7 @@ from typing import Any
 from hilum._version import __version__
 from hilum.findings import Assessment, Nodule
 from hilum.report.dicom import codes
-from hilum.report.dicom.axes import ellipse_of
+from hilum.report.dicom.axes import ellipse_of, frame_of
 from hilum.report.dicom.codes import Term
 from hilum.report.dicom.context import MANUFACTURER, MODEL, Context, new_uid
 from hilum.report.dicom.items import (
@@ -67,7 +70,12 @@ def make_sr(
     places = sorted({*key_places} or {len(context.instances.slices) // 2})
     sources = dict(zip(places, context.sources(places), strict=True))
     by_index = {segment.index: segment for segment in segments}
-    groups, drawn = [_patient_group(assessment)], []
+    first = key_places[0] if key_places else places[0]
+    frame = frame_of(context.instances.slices[first])
+    source = _reference(context, first, sources[first])
+    name = _tracking(assessment, None)
+    groups = [_patient_group(assessment)]
+    drawn = [_drawn_group(name, ("POLYLINE", frame), source)]
     for index, place in enumerate(key_places):
         source = _reference(context, place, sources[place])
         segment = by_index.get(index)
@@ -76,7 +84,8 @@ def make_sr(
         part = segment.parts.get(place) if segment is not None else None
         header = context.instances.slices[place]
         ellipse = ellipse_of(assessment.nodules[index], header, part)
-        drawn.append(_drawn_group(assessment, index, ellipse, source))
+        name = _tracking(assessment, index)
+        drawn.append(_drawn_group(name, ("ELLIPSE", ellipse), source))
     single = context.instances.slices[0].frames == 1  # else the library has no entry
     report = MeasurementReport(
         observation_context=observer(),
@@ -152,7 +161,6 @@ def _nodule_group(
     from highdicom.sr import (  # noqa: PLC0415  slow to import
         FindingSite,
         MeasurementsAndQualitativeEvaluations,
-        TrackingIdentifier,
         VolumetricROIMeasurementsAndQualitativeEvaluations,
     )
 
@@ -168,9 +176,7 @@ def _nodule_group(
     if category is not None:
         evaluations.append(evaluation(codes.LUNG_RADS, category))
     return kind(
-        tracking_identifier=TrackingIdentifier(
-            tracking_uid(assessment.series_uid, nodule), f"Nodule {index + 1}"
-        ),
+        tracking_identifier=_tracking(assessment, index),
         finding_type=codes.finding_of(nodule).to_code(),
         finding_category=codes.ABNORMAL.to_code(),
         finding_sites=[
@@ -183,29 +189,31 @@ def _nodule_group(
 
 
 def _drawn_group(
-    assessment: Assessment,
-    index: int,
-    ellipse: Any,
-    source: tuple[str, str, int | None],
+    tracking: Any, region: tuple[str, Any], source: tuple[str, str, int | None]
 ) -> Any:
-    """Say where on its key slice a nodule is, for viewers that show regions alone."""
+    """Say where on a slice something is, for viewers that show regions alone."""
     from highdicom.sr import (  # noqa: PLC0415  slow to import
         ImageRegion,
         PlanarROIMeasurementsAndQualitativeEvaluations,
         SourceImageForRegion,
-        TrackingIdentifier,
     )
 
-    nodule = assessment.nodules[index]
     sop_class, uid, frame = source
     image = SourceImageForRegion(sop_class, uid, None if frame is None else [frame])
     return PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(
-            tracking_uid(assessment.series_uid, nodule), f"Nodule {index + 1}"
-        ),
-        referenced_region=ImageRegion("ELLIPSE", ellipse, image),
-        finding_type=codes.finding_of(nodule).to_code(),
+        tracking_identifier=tracking,
+        referenced_region=ImageRegion(*region, image),
     )
+
+
+def _tracking(assessment: Assessment, index: int | None) -> Any:
+    """Name a nodule, or the patient where the index is None, and give its UID."""
+    from highdicom.sr import TrackingIdentifier  # noqa: PLC0415  slow to import
+
+    if index is None:
+        return TrackingIdentifier(patient_uid(assessment.series_uid), "Patient")
+    uid = tracking_uid(assessment.series_uid, assessment.nodules[index])
+    return TrackingIdentifier(uid, f"Nodule {index + 1}")
 
 
 def _measurements(
@@ -243,7 +251,6 @@ def _patient_group(assessment: Assessment) -> Any:
     from highdicom.sr import (  # noqa: PLC0415  slow to import
         FindingSite,
         MeasurementsAndQualitativeEvaluations,
-        TrackingIdentifier,
     )
 
     risk = assessment.cancer_probability
@@ -257,9 +264,7 @@ def _patient_group(assessment: Assessment) -> Any:
     if exam in codes.CATEGORIES:
         evaluations.append(evaluation(codes.LUNG_RADS, codes.CATEGORIES[exam]))
     return MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(
-            patient_uid(assessment.series_uid), "Patient"
-        ),
+        tracking_identifier=_tracking(assessment, None),
         finding_sites=[FindingSite(codes.LUNG.to_code())],
         measurements=measurements or None,
         qualitative_evaluations=evaluations,
