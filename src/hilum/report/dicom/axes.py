@@ -2,11 +2,12 @@
 
 Viewers show a report where it holds a region on an image. A nodule is drawn as the
 ellipse of its measured axes: they have the measured lengths, lie in the middle of the
-outline on the slice, and point where the outline is longest.
+outline on the slice, and point where the outline is longest. It is a polyline, because
+few viewers draw an ellipse that lies askew.
 
 Source:
-    DICOM PS3.3 C.18.6.1.2 (ELLIPSE: ends of the major, then of the minor axis; columns
-    and rows from the upper left corner of the image, so a pixel's middle is at 0.5).
+    DICOM PS3.3 C.18.6.1.2 (columns and rows count from the upper left corner of the
+    image, so the middle of its first pixel is at 0.5).
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from hilum.findings import Nodule
 from hilum.report.dicom.placing import Part
 from hilum.space import FloatArray
 
+POINTS = 33
+
 
 def ellipse_of(nodule: Nodule, header: Header, part: Part | None) -> FloatArray:
-    """Give the ellipse of a nodule's axes on a slice.
+    """Give the ellipse of a nodule's axes on a slice, as a closed line.
 
     Args:
         nodule: Its axes are drawn.
@@ -29,7 +32,8 @@ def ellipse_of(nodule: Nodule, header: Header, part: Part | None) -> FloatArray:
             around the centre of the nodule, along the rows.
 
     Returns:
-        (4, 2) columns and rows: two ends of the long axis, two of the short axis.
+        (33, 2) columns and rows. Points 0 and 16 are the ends of the long axis, 8
+        and 24 those of the short one, and the last point is the first.
     """
     pixel_mm = np.array(header.spacing_mm or (1.0, 1.0))
     if part is not None:
@@ -43,11 +47,11 @@ def ellipse_of(nodule: Nodule, header: Header, part: Part | None) -> FloatArray:
         middle = directions @ off / pixel_mm
         along = np.array([0.0, 1.0])
     across = np.array([-along[1], along[0]])
-    half = np.array([nodule.long_axis_mm, nodule.short_axis_mm]) / 2
-    ends = np.array(
-        [-along * half[0], along * half[0], -across * half[1], across * half[1]]
-    )
-    points = middle + ends / pixel_mm + 0.5
+    turn = np.linspace(0, 2 * np.pi, POINTS)
+    long_mm = nodule.long_axis_mm / 2 * np.outer(np.cos(turn), along)
+    short_mm = nodule.short_axis_mm / 2 * np.outer(np.sin(turn), across)
+    points = middle + (long_mm + short_mm) / pixel_mm + 0.5
+    points[-1] = points[0]
     limits = (header.format.rows, header.format.columns)
     return np.asarray(np.clip(points, 0, limits)[:, ::-1], dtype=np.float64)
 

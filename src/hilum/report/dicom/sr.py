@@ -37,6 +37,7 @@ from hilum.report.dicom.items import (
     probability,
 )
 from hilum.report.dicom.placing import Segment
+from hilum.space import FloatArray
 from hilum.tracking import patient_uid, tracking_uid
 
 
@@ -75,7 +76,7 @@ def make_sr(
     source = _reference(context, first, sources[first])
     name = _tracking(assessment, None)
     groups = [_patient_group(assessment)]
-    drawn = [_drawn_group(name, ("POLYLINE", frame), source)]
+    drawn = [_drawn_group(name, frame, source)]
     for index, place in enumerate(key_places):
         source = _reference(context, place, sources[place])
         segment = by_index.get(index)
@@ -85,7 +86,7 @@ def make_sr(
         header = context.instances.slices[place]
         ellipse = ellipse_of(assessment.nodules[index], header, part)
         name = _tracking(assessment, index)
-        drawn.append(_drawn_group(name, ("ELLIPSE", ellipse), source))
+        drawn.append(_drawn_group(name, ellipse, source))
     single = context.instances.slices[0].frames == 1  # else the library has no entry
     report = MeasurementReport(
         observation_context=observer(),
@@ -189,7 +190,7 @@ def _nodule_group(
 
 
 def _drawn_group(
-    tracking: Any, region: tuple[str, Any], source: tuple[str, str, int | None]
+    tracking: Any, line: FloatArray, source: tuple[str, str, int | None]
 ) -> Any:
     """Say where on a slice something is, for viewers that show regions alone."""
     from highdicom.sr import (  # noqa: PLC0415  slow to import
@@ -202,7 +203,7 @@ def _drawn_group(
     image = SourceImageForRegion(sop_class, uid, None if frame is None else [frame])
     return PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracking,
-        referenced_region=ImageRegion(*region, image),
+        referenced_region=ImageRegion("POLYLINE", line, image),
     )
 
 
