@@ -3,6 +3,7 @@
 import io
 import re
 import shutil
+import warnings
 import zipfile
 from dataclasses import replace
 
@@ -559,6 +560,18 @@ def test_tags_that_break_the_rules_do_not_break_the_documents(tmp_path):
         assert not document.StudyDate
         assert document.DeidentificationMethod == "not stated"
         assert document.SeriesNumber in (1, 2, 3)
+
+
+def test_no_name_is_told_to_anybody(tmp_path, caplog):
+    tags = {"PatientName": "Wunderlich", "PatientID": "Wunderlich-1"}  # one part alone
+    case = make_case(tmp_path / "ct", replace(SPEC, tags=tags))
+    with caplog.at_level("DEBUG"), warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for document in every(documents(case)):
+            assert document.PatientName == "Wunderlich"
+    assert caplog.text
+    assert "Wunderlich" not in caplog.text
+    assert not [w for w in said if "Wunderlich" in str(w.message)]
 
 
 def test_no_two_documents_share_a_uid(case, made):

@@ -65,7 +65,7 @@ def make_captures(
             bits_allocated=8,
             coordinate_system="PATIENT",
             series_instance_uid=series_uid,
-            series_number=context.series_number("OT", source),
+            series_number=context.series_number("OT"),
             sop_instance_uid=new_uid(),
             instance_number=index + 1,
             manufacturer=MANUFACTURER,
@@ -79,7 +79,7 @@ def make_captures(
         )
         image.copy_patient_and_study_information(source)
         _complete(image, source, assessment, index)
-        images.append(image)
+        images.append(context.name(image))
     return images
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -82,15 +83,34 @@ class Context:
     when: datetime = field(default_factory=datetime.now)
 
     @cached_property
+    def _read(self) -> tuple[Any, Any]:
+        """Read what all slices share, and apart from it the patient's name."""
+        found = self.instances.read_tags(_WANTED)
+        _make_valid(found)
+        name = deepcopy(found["PatientName"])
+        found.PatientName = None
+        return found, name
+
+    @property
     def shared(self) -> Any:
         """What all slices share, as read from the first: patient, study, series.
+
+        It lacks the patient's name, which the library puts into its warnings; `name`
+        adds it to what was made.
 
         Raises:
             InputError: The file cannot be read any more.
         """
-        found = self.instances.read_tags(_WANTED)
-        _make_valid(found)
-        return found
+        return self._read[0]
+
+    def name(self, document: Any) -> Any:
+        """Give a document its patient's name, and return it.
+
+        Args:
+            document: A pydicom data set, without the name.
+        """
+        document.add(self._read[1])
+        return document
 
     def sources(self, places: Sequence[int]) -> list[Any]:
         """Describe the slices that a document refers to, as its library wants them.
@@ -113,15 +133,14 @@ class Context:
                 found[0].add(self.shared[keyword])
         return found
 
-    def series_number(self, modality: str, source: Any) -> int:
+    def series_number(self, modality: str) -> int:
         """Number a new series, so that it sorts behind its CT.
 
         Args:
             modality: Of the new series.
-            source: A slice of the CT.
         """
         try:
-            number = max(0, int(source.get("SeriesNumber") or 0))
+            number = max(0, int(self.shared.get("SeriesNumber") or 0))
         except (TypeError, ValueError):
             number = 0
         return min(number, 10_000_000) * 100 + SERIES[modality]
@@ -147,6 +166,20 @@ def to_bytes(dataset: Any) -> bytes:
     buffer = BytesIO()
     dcmwrite(buffer, dataset, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def scanner_of(source: Any) -> list[Any]:
+    """Name the scanner as equipment that contributed, where it is known.
+
+    Args:
+        source: A slice of the CT.
+    """
+    from highdicom import ContributingEquipment  # noqa: PLC0415  slow to import
+
+    try:
+        return [ContributingEquipment.for_image_acquisition(source)]
+    except (AttributeError, TypeError, ValueError):  # it lacks a manufacturer, or more
+        return []
 
 
 def _slice(header: Header, shared: Any) -> Any:

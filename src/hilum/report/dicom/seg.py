@@ -161,7 +161,7 @@ def _make(
         segmentation_type=kind.upper(),
         segment_descriptions=described,
         series_instance_uid=series_uid or new_uid(),
-        series_number=context.series_number("SEG", sources[0]),
+        series_number=context.series_number("SEG"),
         sop_instance_uid=new_uid(),
         instance_number=2 if series_uid else 1,
         manufacturer=MANUFACTURER,
@@ -178,7 +178,7 @@ def _make(
     )
     if "BodyPartExamined" in sources[0]:  # the library copies no part
         made.BodyPartExamined = sources[0].BodyPartExamined
-    return made
+    return context.name(made)
 
 
 def _geometry(context: Context, places: Sequence[int]) -> dict[str, Any]:

@@ -26,7 +26,14 @@ from hilum.findings import Assessment, Nodule
 from hilum.report.dicom import codes
 from hilum.report.dicom.axes import ellipse_of, frame_of
 from hilum.report.dicom.codes import Term
-from hilum.report.dicom.context import MANUFACTURER, MODEL, Context, new_uid
+from hilum.report.dicom.context import (
+    MANUFACTURER,
+    MODEL,
+    UTF_8,
+    Context,
+    new_uid,
+    scanner_of,
+)
 from hilum.report.dicom.items import (
     algorithm,
     comments,
@@ -39,6 +46,8 @@ from hilum.report.dicom.items import (
 from hilum.report.dicom.placing import Segment
 from hilum.space import FloatArray
 from hilum.tracking import patient_uid, tracking_uid
+
+COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
 
 
 def make_sr(
@@ -87,39 +96,77 @@ def make_sr(
         ellipse = ellipse_of(assessment.nodules[index], header, part)
         name = _tracking(assessment, index)
         drawn.append(_drawn_group(name, ellipse, source))
-    single = context.instances.slices[0].frames == 1  # else the library has no entry
     report = MeasurementReport(
         observation_context=observer(),
         procedure_reported=codes.CT.to_code(),
         imaging_measurements=[*groups, *drawn],
-        referenced_images=list(sources.values()) if single else None,
     )
     report[0].ContentSequence.append(comments(assessment))
     evidence = [*sources.values(), *([seg] if seg is not None else [])]
     return _document(context, report, evidence)
 
 
-def _document(context: Context, report: Any, evidence: list[Any]) -> Any:
-    """Make the instance that holds the tree."""
-    from highdicom.sr import Comprehensive3DSR  # noqa: PLC0415  slow to import
+def _document(context: Context, report: Any, evidence: Sequence[Any]) -> Any:
+    """Make the instance that holds the tree.
 
-    return Comprehensive3DSR(
-        evidence=evidence,
-        content=report,
+    The library's own class copies and searches the whole tree several times over.
+    """
+    from highdicom import SOPClass  # noqa: PLC0415  slow to import
+    from pydicom.uid import ExplicitVRLittleEndian  # noqa: PLC0415
+
+    first = evidence[0]
+    document = SOPClass(
+        study_instance_uid=first.StudyInstanceUID,
         series_instance_uid=new_uid(),
-        series_number=context.series_number("SR", evidence[0]),
+        series_number=context.series_number("SR"),
         sop_instance_uid=new_uid(),
+        sop_class_uid=COMPREHENSIVE_3D_SR,
         instance_number=1,
+        modality="SR",
+        transfer_syntax_uid=ExplicitVRLittleEndian,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MODEL,
         software_versions=__version__,
         device_serial_number=__version__,
         series_description="hilum measurements",
-        is_complete=True,
         content_date=context.when.date(),
         content_time=context.when.time(),
         coding_schemes=[own_scheme()],
+        specific_character_set=UTF_8,
     )
+    document.copy_patient_and_study_information(first)
+    document.CompletionFlag = "COMPLETE"
+    document.VerificationFlag = "UNVERIFIED"
+    document.PreliminaryFlag = "PRELIMINARY"
+    document.PerformedProcedureCodeSequence = []
+    document.ReferencedPerformedProcedureStepSequence = []
+    document.CurrentRequestedProcedureEvidenceSequence = [_evidence(evidence)]
+    document.ContributingEquipmentSequence = scanner_of(first)
+    for element in report[0]:
+        document.add(element)
+    return context.name(document)
+
+
+def _evidence(instances: Sequence[Any]) -> Any:
+    """List instances of one study by their series."""
+    from pydicom import Dataset  # noqa: PLC0415  slow to import
+
+    by_series: dict[str, dict[str, Any]] = {}
+    for instance in instances:
+        reference = Dataset()
+        reference.ReferencedSOPClassUID = instance.SOPClassUID
+        reference.ReferencedSOPInstanceUID = instance.SOPInstanceUID
+        series = by_series.setdefault(instance.SeriesInstanceUID, {})
+        series[instance.SOPInstanceUID] = reference
+    study = Dataset()
+    study.StudyInstanceUID = instances[0].StudyInstanceUID
+    study.ReferencedSeriesSequence = []
+    for uid, references in by_series.items():
+        series_item = Dataset()
+        series_item.SeriesInstanceUID = uid
+        series_item.ReferencedSOPSequence = list(references.values())
+        study.ReferencedSeriesSequence.append(series_item)
+    return study
 
 
 def _reference(
