@@ -18,3 +18,12 @@ def real_data():
     if not (folder / "annotations.csv").exists():
         pytest.skip(f"no real CT: set HILUM_DATA to a folder with it ({folder.name})")
     return folder
+
+
+@pytest.fixture(scope="session")
+def orthanc(tmp_path_factory):
+    """A PACS of this session; see `orthanc.Orthanc`."""
+    from orthanc import running_orthanc  # noqa: PLC0415  only where it is used
+
+    with running_orthanc(tmp_path_factory.mktemp("orthanc")) as running:
+        yield running

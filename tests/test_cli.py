@@ -8,14 +8,18 @@ import subprocess
 import sys
 
 import numpy as np
+import pydicom
 import pytest
 
 import hilum
 from hilum import cli
+from hilum.cli.assess import verdict
 from hilum.clinical.facts import Facts
 from hilum.compare import PairOptions, compare
 from hilum.evaluation import calibrate, write_submission
 from hilum.pipeline import assess, detect, segment
+from hilum.report.again import report
+from hilum.report.dicom import SegmentStyle
 from hilum.report.documents import write_documents
 
 
@@ -38,16 +42,24 @@ def run(capsys, *argv):
 
 
 def test_assess_writes_what_it_says(capsys, scan, tmp_path):
-    code, result, err = run(capsys, "assess", scan, tmp_path / "out", "--age", "60")
+    argv = ("assess", scan, tmp_path / "out", "--age", "60")
+    code, result, err = run(capsys, *argv, "--format", "html,sr,seg,sc", "--lungs")
     assert code == 0
     document = json.loads((tmp_path / "out" / "assessment.json").read_text())
     assert result["series_uid"] == document["series_uid"]
     assert result["nodules"] == len(document["nodules"])
-    assert set(result["documents"]) == {"json", "html"}
+    assert set(result["documents"]) == {"json", "html", "seg", "sr", "sc"}
     assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
     assert "hilum: finding the lungs" in err
     assert "age" not in document["guidelines"]["brock"]["missing"]
     assert set(document["provenance"]["timings_s"]) >= {"read", "lungs", "nodules"}
+    seg = pydicom.dcmread(result["documents"]["seg"], stop_before_pixels=True)
+    assert len(seg.SegmentSequence) == len(document["nodules"]) > 0
+    again = report(tmp_path / "out", tmp_path / "out", source=scan, formats=("seg",))
+    anew = pydicom.dcmread(again["seg"], stop_before_pixels=True)
+    assert [s.TrackingUID for s in anew.SegmentSequence] == [
+        s.TrackingUID for s in seg.SegmentSequence
+    ]
 
 
 def test_json_alone(capsys, scan, tmp_path):
@@ -225,16 +237,17 @@ def test_the_verdict_never_hides_that_it_is_forced():
         "scope": {"in_scope": False, "reasons": ["Slices are 8.0 mm apart."]},
         "cancer_probability": {"value": 0.35, "low": 0.12, "high": 0.75},
     }
-    said = cli._verdict(tree)
+    said = verdict(tree)
     assert "OUT OF SCOPE: Slices are 8.0 mm apart;" in said
     assert "35%" in said
     tree["scope"] = {"in_scope": True, "reasons": []}
-    assert "OUT OF SCOPE" not in cli._verdict(tree)
+    assert "OUT OF SCOPE" not in verdict(tree)
 
 
 FUNCTIONS = {
-    "assess": (assess, write_documents, Facts, compare, PairOptions),
+    "assess": (assess, write_documents, Facts, SegmentStyle, compare, PairOptions),
     "compare": (compare, PairOptions),
+    "report": (report, SegmentStyle),
     "find": (hilum.find_studies,),
     "convert": (hilum.convert,),
     "segment": (segment,),

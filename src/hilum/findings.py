@@ -147,6 +147,8 @@ class Nodule(Record):
         detection_score: The detector's score in [0, 1]; ranks.
         malignancy: Probability that it is malignant.
         attributes: How it looks.
+        tracking_uid: UID under which an earlier study follows it, or None; see
+            `hilum.tracking`.
     """
 
     center_mm: Point
@@ -165,6 +167,7 @@ class Nodule(Record):
     detection_score: float
     malignancy: Probability = Probability.UNKNOWN
     attributes: Attributes = Attributes()
+    tracking_uid: str | None = None
 
     @property
     def upper_lobe(self) -> bool | None:
@@ -319,6 +322,15 @@ class Comparison(Record):
     alignment: Alignment
     changes: tuple[Change, ...]
 
+    @property
+    def matches(self) -> dict[int, int]:
+        """Places, from 0, of nodules of the current scan and of theirs in the prior."""
+        return {
+            change.current - 1: change.prior - 1
+            for change in self.changes
+            if change.current is not None and change.prior is not None
+        }
+
     def change_of(self, number: int) -> Change | None:
         """Give what became of a nodule of the current scan, counted from 1."""
         return next((c for c in self.changes if c.current == number), None)
@@ -353,6 +365,7 @@ class Provenance(Record):
         timings_s: Stage name to seconds.
         source: What was read: geometry and acquisition, no identifiers.
         facts: What was told of the patient for the clinical models; None: nothing.
+        outlines_sha256: Digest of the nodules' voxels, see `Outlines`; None: none.
     """
 
     version: str
@@ -361,6 +374,7 @@ class Provenance(Record):
     timings_s: dict[str, float]
     source: dict[str, Any]
     facts: dict[str, Any] = field(default_factory=dict)
+    outlines_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from hilum.findings import (
     Provenance,
     Scope,
 )
+from hilum.outlines import Outlines
 from hilum.pipeline import Reading
 from hilum.space import Grid
 from hilum.stages.measure import NoduleMeasurer
@@ -55,7 +56,8 @@ def scan(balls, *, moved_mm=0.0, crop=0, uid="1"):
             version="1", settings={}, weights={}, timings_s={}, source={}
         ),
     )
-    return Reading(volume, lungs, tuple(found), measured, assessment)
+    outlines = Outlines(uid, tuple(m.mask for m in measured), lungs)
+    return Reading(volume, lungs, tuple(found), measured, assessment, outlines)
 
 
 def compared(prior, current, *, moved_mm=0.0, days=100):

@@ -19,14 +19,11 @@ from typing import Any
 
 from hilum._talk import Talk
 from hilum._version import __version__
-from hilum.cli.clinical import add_risk, facts_of
-from hilum.cli.compare import (
-    add_compare,
-    add_prior,
-    assess_with_prior,
-    change_lines,
-)
+from hilum.cli.assess import add_assess, add_series, add_source
+from hilum.cli.clinical import add_risk
+from hilum.cli.compare import add_compare
 from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
+from hilum.cli.report import add_report
 from hilum.cli.submission import add_submission
 from hilum.errors import HilumError
 
@@ -99,7 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
-        _add_assess,
+        add_assess,
+        add_report,
         _add_find,
         _add_convert,
         _add_segment,
@@ -123,137 +121,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_source(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "source",
-        type=Path,
-        help="DICOM folder, file or zip, or .nii, .nii.gz, .mha, .mhd, .npz",
-    )
-
-
-def _add_series(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--series",
-        dest="series_uid",
-        metavar="UID",
-        help="the series to read, by its UID or the end of it; "
-        "default: the best chest series",
-    )
-
-
-def _add_assess(commands: Commands) -> None:
-    command = commands.add_parser("assess", help="from a CT to a report")
-    _add_source(command)
-    command.add_argument("out", type=Path, help="folder for the documents")
-    _add_series(command)
-    command.add_argument(
-        "--format",
-        dest="formats",
-        default="html",
-        metavar="NAMES",
-        help="comma-separated, of html and json; the JSON is always written; "
-        "default: %(default)s",
-    )
-    command.add_argument(
-        "--age", dest="age_years", type=float, metavar="YEARS", help="of the patient"
-    )
-    command.add_argument("--sex", choices=("female", "male"))
-    command.add_argument(
-        "--family-history",
-        action=argparse.BooleanOptionalAction,
-        help="lung cancer in the family",
-    )
-    command.add_argument(
-        "--emphysema", action=argparse.BooleanOptionalAction, help="emphysema on CT"
-    )
-    command.add_argument("--smoker", choices=("never", "former", "current"))
-    for name, text in (
-        ("--extrathoracic-cancer", "a cancer outside the chest, over 5 years ago"),
-        ("--known-cancer", "a cancer now or within 5 years"),
-        ("--immunosuppressed", "by illness or drugs"),
-    ):
-        command.add_argument(name, action=argparse.BooleanOptionalAction, help=text)
-    command.add_argument(
-        "--settings", type=Path, metavar="TOML", help="settings of the stages"
-    )
-    command.add_argument(
-        "--force",
-        action="store_true",
-        help="give the probability even when the series is out of scope",
-    )
-    add_prior(command)
-    command.set_defaults(run=_assess)
-
-
-def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
-    from hilum.pipeline import read_and_assess  # noqa: PLC0415  keeps --help quick
-    from hilum.report.documents import (  # noqa: PLC0415
-        parse_formats,
-        prepare_folder,
-        write_documents,
-    )
-
-    formats = parse_formats(args.formats)
-    prepare_folder(args.out)
-    facts = facts_of(args)
-    if args.prior is None:
-        volume, result = read_and_assess(
-            args.source,
-            series_uid=args.series_uid,
-            facts=facts,
-            settings=args.settings,
-            force=args.force,
-            progress=talk,
-        )
-    else:
-        pair = assess_with_prior(args, args.source, facts, talk)
-        volume, result = pair.volume, pair.current
-    talk("write")
-    written = write_documents(result, volume, args.out, formats=formats)
-    for notice in result.notices:
-        talk.say(f"[{notice.stage}] {notice.message}")
-    for line in change_lines(result.comparison) if result.comparison else ():
-        talk.say(line)
-    talk.say(_verdict(result.to_json()))
-    return {
-        "series_uid": result.series_uid,
-        "scope": {
-            "in_scope": result.scope.in_scope,
-            "reasons": list(result.scope.reasons),
-        },
-        "cancer_probability": result.cancer_probability.to_json(),
-        "nodules": len(result.nodules),
-        "documents": {name: str(path) for name, path in written.items()},
-    }
-
-
-def _verdict(tree: dict[str, Any]) -> str:
-    risk = tree["cancer_probability"]
-    count = len(tree["nodules"])
-    head = f"{count} nodule{'' if count == 1 else 's'}"
-    if tree["nodules"]:
-        first = tree["nodules"][0]
-        head += f", the most suspicious {first['type']}, {first['diameter_mm']:.1f} mm"
-    if not tree["scope"]["in_scope"]:
-        head += f"; OUT OF SCOPE: {' '.join(tree['scope']['reasons']).rstrip('.')}"
-    if risk["value"] is None:
-        return head
-    codes = {notice["code"] for notice in tree.get("notices", ())}
-    cohort = "calibrated on a cohort of yours"
-    if "probability-recalibrated" not in codes:
-        cohort = "not calibrated on patients"
-    low, value, high = (_percent(risk[key]) for key in ("low", "value", "high"))
-    return (
-        f"{head}; probability of cancer {value} ({low} to {high}), {cohort}, "
-        "for research only"
-    )
-
-
-def _percent(share: float) -> str:
-    """Write a share in percent, small ones to a tenth."""
-    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
-
-
 def _add_find(commands: Commands) -> None:
     command = commands.add_parser(
         "find", help="list studies and series, and what is wrong in each"
@@ -271,9 +138,9 @@ def _find(args: argparse.Namespace, talk: Talk) -> Any:
 
 def _add_convert(commands: Commands) -> None:
     command = commands.add_parser("convert", help="write a CT as another format")
-    _add_source(command)
+    add_source(command)
     command.add_argument("out", type=Path, help=".nii, .nii.gz, .mha, .mhd or .npz")
-    _add_series(command)
+    add_series(command)
     command.set_defaults(run=_convert)
 
 
@@ -295,9 +162,9 @@ def _add_segment(commands: Commands) -> None:
     command = commands.add_parser(
         "segment", help="write the lung mask: 1 right lung, 2 left lung"
     )
-    _add_source(command)
+    add_source(command)
     command.add_argument("out", type=Path, help=".nii, .nii.gz, .mha or .mhd")
-    _add_series(command)
+    add_series(command)
     command.set_defaults(run=_segment)
 
 
@@ -321,9 +188,9 @@ def _add_detect(commands: Commands) -> None:
     command = commands.add_parser(
         "detect", help="write every candidate as a LUNA16 table"
     )
-    _add_source(command)
+    add_source(command)
     command.add_argument("out", type=Path, help="a CSV file")
-    _add_series(command)
+    add_series(command)
     command.set_defaults(run=_detect)
 
 

@@ -14,10 +14,12 @@ from hilum.compare.quality import judge_alignment
 from hilum.compare.registration import Register
 from hilum.errors import InputError
 from hilum.findings import Assessment, Comparison, Notice
+from hilum.outlines import Outlines
 from hilum.pipeline import Pipeline, Reading
 from hilum.pipeline.follow_up import follow_up
 from hilum.settings import to_table
 from hilum.sources import read_ct
+from hilum.tracking import follow
 from hilum.volume import CTVolume
 
 Progress = Callable[[str], None]
@@ -35,12 +37,14 @@ class PairResult:
         prior: Assessment of the prior alone.
         current: Assessment of the current scan, with the comparison in it.
         comparison: What became of each nodule.
+        outlines: The voxels behind the current assessment.
     """
 
     volume: CTVolume
     prior: Assessment
     current: Assessment
     comparison: Comparison
+    outlines: Outlines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,11 +154,13 @@ def compare_volumes(
         "compare": perf_counter() - start,
     }
     result = _with_comparison(now, comparison, facts, doubts + _scope_doubt(before))
+    result = follow(result, before.assessment, comparison.matches)
     return PairResult(
         current,
         before.assessment,
         _with_provenance(result, options, seconds),
         comparison,
+        now.outlines,
     )
 
 

@@ -1,8 +1,9 @@
-"""Writing a file so that its name never stands for half of it."""
+"""Writing files and folders so that their names never stand for half of them."""
 
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,3 +44,25 @@ def writing(path: Path) -> Iterator[None]:
             f"{error.strerror or type(error).__name__}. "
             "Check that its folder exists, may be written to and has room."
         ) from error
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Fill a new folder beside `path`, and give it that name once it is complete.
+
+    Args:
+        path: Replaced, with all that it holds, when the block ends without an error,
+            otherwise untouched.
+    """
+    mark = secrets.token_hex(4)
+    part = path.with_name(f".{path.name}.{mark}.part")
+    old = path.with_name(f".{path.name}.{mark}.old")
+    part.mkdir()
+    try:
+        yield part
+        if path.exists():
+            path.rename(old)
+        part.rename(path)
+    finally:
+        for rest in (part, old):
+            shutil.rmtree(rest, ignore_errors=True)

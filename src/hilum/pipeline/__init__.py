@@ -11,6 +11,7 @@ from hilum.pipeline.assessing import (
     assess,
     describe_source,
     read_and_assess,
+    read_and_outline,
 )
 from hilum.pipeline.files import detect, segment
 from hilum.pipeline.scope import judge_scope, scope_notices
@@ -24,6 +25,7 @@ __all__ = [
     "detect",
     "judge_scope",
     "read_and_assess",
+    "read_and_outline",
     "scope_notices",
     "segment",
 ]

@@ -20,6 +20,7 @@ from hilum.findings import (
     Probability,
     Provenance,
 )
+from hilum.outlines import Outlines
 from hilum.pipeline.guidelines import advise
 from hilum.pipeline.scope import judge_scope, patient_notices, scope_notices
 from hilum.settings import fill, read_settings, to_table
@@ -79,6 +80,7 @@ class Reading:
         candidates: All of them, also those below the threshold.
         measured: The nodules with voxels and doubts.
         assessment: What was concluded.
+        outlines: The voxels of its nodules, in their order, and of the lungs.
     """
 
     volume: CTVolume
@@ -86,6 +88,7 @@ class Reading:
     candidates: tuple[Candidate, ...]
     measured: tuple[Measurement, ...]
     assessment: Assessment
+    outlines: Outlines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +186,11 @@ class Pipeline:
         with clock("malignancy"):
             masks = tuple(m.shown for m in found)
             rated = self.malignancy(volume, measured, masks)
-            nodules = tuple(sorted(rated, key=lambda n: n.suspicion, reverse=True))
+            order = sorted(range(len(rated)), key=lambda i: -rated[i].suspicion)
+            nodules = tuple(rated[i] for i in order)
+            outlines = Outlines(
+                volume.series_uid, tuple(masks[i] for i in order), lungs
+            )
             doubts += rating_notices(nodules) if given else ()
         with clock("patient"):
             clinical = self.brock(nodules, facts)
@@ -209,9 +216,10 @@ class Pipeline:
                 facts,
                 weights=self._digests(nodules),
                 seconds=clock.seconds,
+                outlines=outlines,
             ),
         )
-        return Reading(volume, lungs, candidates, found, assessment)
+        return Reading(volume, lungs, candidates, found, assessment, outlines)
 
     def _digests(self, nodules: tuple[Nodule, ...]) -> dict[str, str]:
         """Give the SHA-256 of each file of the weights that were used."""
@@ -227,6 +235,7 @@ class Pipeline:
         *,
         weights: dict[str, str],
         seconds: dict[str, float],
+        outlines: Outlines,
     ) -> Provenance:
         """Note what is needed to do it again."""
         return Provenance(
@@ -238,6 +247,7 @@ class Pipeline:
             timings_s=seconds,
             source=describe_source(volume),
             facts=facts.to_json(),
+            outlines_sha256=outlines.sha256,
         )
 
 
@@ -295,6 +305,32 @@ def read_and_assess(
     Returns:
         The volume as it was read, and its assessment.
     """
+    return read_and_outline(
+        source,
+        series_uid=series_uid,
+        facts=facts,
+        settings=settings,
+        force=force,
+        progress=progress,
+    )[:2]
+
+
+def read_and_outline(
+    source: Path | CTVolume,
+    *,
+    series_uid: str | None = None,
+    facts: Facts | None = None,
+    settings: Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> tuple[CTVolume, Assessment, Outlines]:
+    """Assess a chest CT; keep the volume and the voxels, for DICOM SEG and SR.
+
+    Takes and raises what `assess` does.
+
+    Returns:
+        The volume as it was read, its assessment, and the voxels behind it.
+    """
     pipeline = Pipeline() if settings is None else Pipeline.from_file(settings)
     if isinstance(source, CTVolume):
         if series_uid is not None:
@@ -302,14 +338,16 @@ def read_and_assess(
                 "A volume is one series already, so there is none to pick. "
                 "Leave out `series_uid`."
             )
-        return source, pipeline(source, facts=facts, force=force, progress=progress)
+        reading = pipeline.read(source, facts=facts, force=force, progress=progress)
+        return source, reading.assessment, reading.outlines
     clock = _Clock(progress)
     with clock("read"):
         volume = read_ct(source, series_uid=series_uid)
-    result = pipeline(volume, facts=facts, force=force, progress=progress)
+    reading = pipeline.read(volume, facts=facts, force=force, progress=progress)
+    result = reading.assessment
     timings_s = {**clock.seconds, **result.provenance.timings_s}
     provenance = replace(result.provenance, timings_s=timings_s)
-    return volume, replace(result, provenance=provenance)
+    return volume, replace(result, provenance=provenance), reading.outlines
 
 
 def describe_source(volume: CTVolume) -> dict[str, Any]:

@@ -1,22 +1,158 @@
-"""From one assessment to the files that people and programs read."""
+"""From one assessment to the files that people and programs read.
+
+`assessment.json` is always written, and first: when a later document fails, nothing
+that was computed is lost. Each file appears whole or not at all. What stands in the
+folder from another assessment is removed, for it would tell the wrong numbers.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Literal
+from typing import Any
 
 from hilum._names import name_of
 from hilum.errors import InputError
 from hilum.findings import Assessment
-from hilum.formats.atomic import replacing
-from hilum.report.page import write_page
+from hilum.formats import is_volume_file
+from hilum.formats.atomic import replacing, replacing_folder
+from hilum.formats.outlines import write_outlines
+from hilum.outlines import Outlines
+from hilum.report.dicom import DicomDocuments, SegmentStyle, to_bytes
 from hilum.volume import CTVolume
 
-Format = Literal["json", "html"]
-FILE_NAMES: dict[Format, str] = {"json": "assessment.json", "html": "report.html"}
+Format = str
+"""A name among `FORMATS`."""
+
+JSON_FILE = "assessment.json"
+OUTLINES_FILE = "outlines.npz"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Job:
+    """One assessment on its way to its documents.
+
+    Attributes:
+        assessment: The conclusions.
+        seen: The CT that they are about, where it is at hand.
+        outlines: The voxels behind them, where they were kept.
+        source: What the CT was read from, where it is known.
+        style: How segmentations are written.
+        formats: The documents that are asked for.
+    """
+
+    assessment: Assessment
+    seen: CTVolume | None
+    outlines: Outlines | None
+    source: Path | None
+    style: SegmentStyle
+    formats: tuple[Format, ...]
+
+    @property
+    def volume(self) -> CTVolume:
+        """The CT.
+
+        Raises:
+            InputError: It is not at hand.
+        """
+        if self.seen is None:
+            needed = ", ".join(name for name in self.formats if FORMATS[name].pictures)
+            raise InputError(
+                f"The CT itself is needed to write {needed}. Name it with --source."
+            )
+        return self.seen
+
+    @cached_property
+    def dicom(self) -> DicomDocuments:
+        """The DICOM documents; those of one job refer to each other.
+
+        Raises:
+            InputError: The CT is not at hand, or is not DICOM.
+        """
+        volume = self.volume
+        check_source(self.formats, self.source)
+        return DicomDocuments(
+            assessment=self.assessment,
+            volume=volume,
+            source=self.source or Path(),
+            outlines=self.outlines,
+            style=self.style,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One format: its file, and how it is written.
+
+    Attributes:
+        file: Its name in the folder.
+        write: Writes it, and is False when there was nothing to write; None: what
+            is written in any case.
+        also: Further files that may be written with it.
+        pictures: Whether it needs the CT itself.
+        refers: Whether it refers to DICOM instances.
+    """
+
+    file: str
+    write: Callable[[Job, Path], bool] | None
+    also: tuple[str, ...] = ()
+    pictures: bool = False
+    refers: bool = False
+
+
+def _by(module: str, name: str, *given: str) -> Callable[[Job, Path], bool]:
+    """Name a writer, whose module is imported when it is used.
+
+    Args:
+        module: Where it is.
+        name: Of the function; it takes what is given, then the path.
+        given: Attributes of the job.
+    """
+
+    def write(job: Job, path: Path) -> bool:
+        write_it = getattr(import_module(module), name)
+        write_it(*(getattr(job, attribute) for attribute in given), path)
+        return True
+
+    return write
+
+
+def _seg(job: Job, path: Path) -> bool:
+    nodules, lungs = job.dicom.nodules_seg, job.dicom.lungs_seg()
+    for made, file in ((nodules, path), (lungs, path.with_name("lungs.dcm"))):
+        file.unlink(missing_ok=True) if made is None else _write_dicom(made, file)
+    return nodules is not None or lungs is not None
+
+
+def _sr(job: Job, path: Path) -> bool:
+    _write_dicom(job.dicom.report(with_seg="seg" in job.formats), path)
+    return True
+
+
+def _sc(job: Job, path: Path) -> bool:
+    images = job.dicom.captures()
+    with replacing_folder(path) as folder:
+        for number, image in enumerate(images, start=1):
+            (folder / f"nodule-{number:02d}.dcm").write_bytes(to_bytes(image))
+    return bool(images)
+
+
+_PAGE = _by("hilum.report.page", "write_page", "assessment", "volume")
+
+FORMATS: dict[Format, Document] = {
+    "json": Document(JSON_FILE, None),
+    "html": Document("report.html", _PAGE, pictures=True),
+    "seg": Document("segmentation.dcm", _seg, ("lungs.dcm",), True, True),
+    "sr": Document("measurements.dcm", _sr, (), True, True),
+    "sc": Document("key-images", _sc, (), True, True),
+}
+"""In the order in which they are written."""
 
 
 def parse_formats(text: str) -> tuple[Format, ...]:
@@ -32,47 +168,90 @@ def parse_formats(text: str) -> tuple[Format, ...]:
     return tuple(_known(name) for name in names)
 
 
+def check_source(formats: Sequence[Format], source: Path | None) -> None:
+    """Refuse documents that refer to DICOM where there is none, before any work.
+
+    Args:
+        formats: What is asked for.
+        source: What the CT is read from, or None.
+
+    Raises:
+        InputError: One of them refers to instances, and the source holds none.
+    """
+    refer = [name for name in formats if FORMATS[_known(name)].refers]
+    if refer and (source is None or (source.is_file() and is_volume_file(source))):
+        what = (
+            "the source is not known"
+            if source is None
+            else (f"`{name_of(source)}` is none")
+        )
+        raise InputError(
+            f"The formats {', '.join(refer)} refer to the images of a DICOM series, "
+            f"and {what}. Give the DICOM series, or leave them out."
+        )
+
+
 def write_documents(
     assessment: Assessment,
-    volume: CTVolume,
+    volume: CTVolume | None,
     out: Path,
     *,
     formats: Sequence[Format] = ("json", "html"),
+    outlines: Outlines | None = None,
+    source: Path | None = None,
+    style: SegmentStyle | None = None,
 ) -> dict[Format, Path]:
     """Write the documents of one assessment into a folder.
 
-    `assessment.json` is always written, and first: when a later document fails,
-    nothing that was computed is lost. A document of an earlier assessment that is
-    not written now is removed, for it would stand beside the wrong numbers.
+    `outlines.npz` is written beside the JSON where outlines are given, so that
+    segmentations can be written later.
 
     Args:
         assessment: The conclusions.
-        volume: The CT that they are about, for the images.
+        volume: The CT that they are about, for the images; None: only documents
+            without images.
         out: Folder; made when it is not there.
         formats: Which documents beside the JSON.
+        outlines: The voxels behind the assessment, for "seg" and "sr".
+        source: What the CT was read from, for "sr", "seg" and "sc".
+        style: How segmentations are written; by default `SegmentStyle()`.
 
     Returns:
-        Format to the file that was written.
+        Format to the file, or folder, that was written; without those that had
+        nothing to write, such as a segmentation where there is no nodule.
 
     Raises:
-        InputError: The folder cannot be made or written to, or a format is
-            not known.
+        InputError: The folder cannot be made or written to, a format is not known
+            or needs what is not given, or things of two series are mixed.
     """
-    formats = [_known(name) for name in formats]
+    wanted = tuple(name for name in FORMATS if name in map(_known, formats))
+    check_source(wanted, source)
+    job = Job(
+        assessment=assessment,
+        seen=volume,
+        outlines=outlines,
+        source=source,
+        style=style or SegmentStyle(),
+        formats=wanted,
+    )
+    if any(FORMATS[name].pictures for name in wanted):
+        _check_volume(assessment, job.volume)
+    if outlines is not None:
+        digest = assessment.provenance.outlines_sha256
+        outlines.check(assessment.series_uid, len(assessment.nodules), digest)
     out = prepare_folder(out)
     try:
-        written: dict[Format, Path] = {"json": out / FILE_NAMES["json"]}
-        write_json(assessment, written["json"])
-        if "html" in formats:
-            written["html"] = out / FILE_NAMES["html"]
-            write_page(assessment, volume, written["html"])
-        for name, file in FILE_NAMES.items():
-            if name not in written:
-                (out / file).unlink(missing_ok=True)
+        _begin(job, out)
+        written = {"json": out / JSON_FILE}
+        for name in wanted:
+            path = out / FORMATS[name].file
+            write = FORMATS[name].write
+            if write is None or write(job, path):
+                written[name] = path
     except OSError as error:
         raise InputError(
             f"Cannot write into `{name_of(out)}`: {error.strerror or error}. "
-            "Name a folder that you may write to."
+            "Name a folder that you may write to, on a disk with room."
         ) from error
     return written
 
@@ -99,11 +278,63 @@ def prepare_folder(out: Path) -> Path:
     return out
 
 
+def _begin(job: Job, out: Path) -> None:
+    """Write the JSON, and remove what another assessment left in the folder.
+
+    The others go once the JSON is safe on the disk and before it gets its name: a
+    full disk changes nothing, and a stop at any time leaves fewer documents, never
+    documents of two assessments.
+    """
+    text = _text_of(job.assessment)
+    fresh = text != _read_text(out / JSON_FILE)
+    if fresh:
+        with replacing(out / JSON_FILE) as file:
+            file.write(text.encode())
+            file.flush()
+            for document in FORMATS.values():
+                for name in (document.file, *document.also, OUTLINES_FILE):
+                    if name != JSON_FILE:
+                        _remove(out / name)
+    if job.outlines is not None and (fresh or not (out / OUTLINES_FILE).exists()):
+        write_outlines(job.outlines, out / OUTLINES_FILE)
+
+
+def _check_volume(assessment: Assessment, volume: CTVolume) -> None:
+    if volume.series_uid != assessment.series_uid:
+        raise InputError(
+            f"The assessment is of series {assessment.series_uid}, the volume of "
+            f"series {volume.series_uid}. Read the series that was assessed."
+        )
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _write_dicom(dataset: Any, path: Path) -> None:
+    data = to_bytes(dataset)
+    with replacing(path) as file:
+        file.write(data)
+
+
 def _known(name: str) -> Format:
-    for known in FILE_NAMES:
-        if name == known:
-            return known
-    raise InputError(f"Unknown format `{name}`. Formats are: {', '.join(FILE_NAMES)}.")
+    if name not in FORMATS:
+        raise InputError(f"Unknown format `{name}`. Formats are: {', '.join(FORMATS)}.")
+    return name
+
+
+def _text_of(assessment: Assessment) -> str:
+    return json.dumps(assessment.to_json(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _read_text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
 
 
 def write_json(assessment: Assessment, path: Path) -> None:
@@ -113,9 +344,9 @@ def write_json(assessment: Assessment, path: Path) -> None:
         assessment: The conclusions.
         path: The file.
     """
-    text = json.dumps(assessment.to_json(), indent=2, ensure_ascii=False)
+    text = _text_of(assessment)
     with replacing(path) as file:
-        file.write((text + "\n").encode())
+        file.write(text.encode())
 
 
 def read_assessment(path: Path) -> Assessment:
