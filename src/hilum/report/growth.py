@@ -1,0 +1,208 @@
+"""How a nodule changed from scan to scan, in plain values and as a plot.
+
+Volumes stand on a logarithmic scale, on which steady growth is a straight line and
+its slope the doubling time. Lengths of the plot are in its own units, `WIDE` by
+`HIGH`, from the left and the top edge.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from hilum.clinical.growth import FAST_DAYS, SLOW_DAYS
+from hilum.errors import InputError
+from hilum.report import words
+
+WIDE, HIGH = 300.0, 150.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 22.0, 10.0, 26.0
+_MOST_TICKS = 5
+
+Spread = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What became of one nodule since earlier scans.
+
+    Attributes:
+        days: Of each scan since the first, rising; the last is the present one.
+        volumes_mm3: Low, value and high at each scan.
+        doubling_time_days: Low, value and high; None when it did not grow. An end
+            that is infinite is not known.
+        said: What it means, in a sentence, or empty.
+
+    Raises:
+        InputError: There are not two scans or more, their days do not rise, or a
+            volume is not 0 < low <= value <= high.
+    """
+
+    days: tuple[float, ...]
+    volumes_mm3: tuple[Spread, ...]
+    doubling_time_days: Spread | None = None
+    said: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be drawn."""
+        rising = all(b > a for a, b in zip(self.days, self.days[1:], strict=False))
+        if len(self.days) < 2 or len(self.days) != len(self.volumes_mm3) or not rising:
+            raise InputError(
+                f"A change needs two scans or more and a volume for each; got days "
+                f"{self.days} and {len(self.volumes_mm3)} volumes. "
+                "Give them from the first scan to the present one."
+            )
+        for low, value, high in self.volumes_mm3:
+            if not 0 < low <= value <= high < math.inf:
+                raise InputError(
+                    f"A volume must be 0 < low <= value <= high mm³; got {low}, "
+                    f"{value}, {high}."
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One scan on the plot: where its volume and its interval stand."""
+
+    x: float
+    y: float
+    low_y: float
+    high_y: float
+    label: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A mark on a scale."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """A straight line of one doubling time, from the first volume on."""
+
+    x: float
+    y: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthFigure:
+    """The plot, and the same in words.
+
+    Attributes:
+        spots: The scans, from the first on.
+        line: SVG path through their volumes.
+        days: Ticks of the scale below.
+        volumes: Ticks of the scale on the left.
+        guides: Where the nodule would stand had it doubled in 400 or 600 days.
+        facts: Lines of a label and a value.
+        alt: What is seen, with the numbers.
+    """
+
+    spots: tuple[Spot, ...]
+    line: str
+    days: tuple[Tick, ...]
+    volumes: tuple[Tick, ...]
+    guides: tuple[Guide, ...]
+    facts: tuple[tuple[str, str], ...]
+    said: str
+    alt: str
+
+
+def growth_figure(change: Change) -> GrowthFigure:
+    """Draw how a nodule changed.
+
+    Args:
+        change: Of one nodule.
+    """
+    last = change.days[-1] - change.days[0]
+    levels = [v for spread in change.volumes_mm3 for v in spread]
+    low, high = min(levels) / 1.25, max(levels) * 1.25
+
+    def x_of(day: float) -> float:
+        return _LEFT + (WIDE - _LEFT - _RIGHT) * (day - change.days[0]) / last
+
+    def y_of(volume: float) -> float:
+        part = math.log(volume / low) / math.log(high / low)
+        return HIGH - _BOTTOM - (HIGH - _TOP - _BOTTOM) * part
+
+    spots = tuple(
+        Spot(
+            x_of(day),
+            y_of(value),
+            y_of(least),
+            y_of(most),
+            f"{words.number(value, 0)}{words.NO_BREAK}mm³",
+            "end" if day == change.days[-1] else "start",
+        )
+        for day, (least, value, most) in zip(
+            change.days, change.volumes_mm3, strict=True
+        )
+    )
+    first = change.volumes_mm3[0][1]
+    guides = []
+    for time in (FAST_DAYS, SLOW_DAYS):
+        end = min(last, time * math.log2(high / first))  # where it leaves the plot
+        x, y = x_of(change.days[0] + end), y_of(first * 2 ** (end / time))
+        guides.append(Guide(x, y, f"{time:g} days"))
+    facts = _facts(change)
+    return GrowthFigure(
+        spots=spots,
+        line="M" + "L".join(f"{s.x:.1f} {s.y:.1f}" for s in spots),
+        days=tuple(
+            Tick(x_of(day), words.number(day - change.days[0], 0))
+            for day in change.days
+        ),
+        volumes=tuple(Tick(y_of(v), words.number(v, 0)) for v in _ticks(low, high)),
+        guides=tuple(guides),
+        facts=facts,
+        said=words.signs(change.said),
+        alt="Volume over time, on a logarithmic scale. "
+        + "; ".join(f"{name}: {text}" for name, text in facts)
+        + ".",
+    )
+
+
+def _facts(change: Change) -> tuple[tuple[str, str], ...]:
+    """Say the change in numbers."""
+    (_, first, _), (_, last, _) = change.volumes_mm3[0], change.volumes_mm3[-1]
+    days = words.number(change.days[-1] - change.days[0], 0)
+    lines = [
+        ("Time between", f"{days}{words.NO_BREAK}days"),
+        *(
+            (
+                "Volume now" if day == change.days[-1] else f"Volume, day {day:g}",
+                f"{words.number(value, 0)}{words.NO_BREAK}mm³ "
+                f"({words.number(low, 0)} to {words.number(high, 0)})",
+            )
+            for day, (low, value, high) in zip(
+                change.days, change.volumes_mm3, strict=True
+            )
+        ),
+        ("Change", f"{100 * (last / first - 1):+.0f}%".replace("-", words.MINUS)),
+    ]
+    time = change.doubling_time_days
+    if time is None:
+        lines.append(("Doubling time", "none: it did not grow"))
+        return tuple(lines)
+    low, value, high = time
+    until = f"to {words.number(high, 0)}" if math.isfinite(high) else "or more"
+    doubling = f"{words.number(value, 0)}{words.NO_BREAK}days"
+    lines.append(("Doubling time", f"{doubling} ({words.number(low, 0)} {until})"))
+    return tuple(lines)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Choose round volumes between two, evenly on a logarithmic scale."""
+    found: list[float] = []
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        ticks = [s * 10.0**d for d in decades for s in steps if low <= s * 10.0**d]
+        ticks = [t for t in ticks if t <= high]
+        if len(ticks) > _MOST_TICKS:
+            break
+        found = ticks
+    return found
