@@ -24,8 +24,8 @@ _SHARES = {
     "size": "Size",
     "shape": "Shape",
     "density": "Density",
-    "surroundings": "Edge and surroundings",
-    "image": "Its image as a whole",
+    "surroundings": "Surroundings",
+    "image": "Image itself",
 }
 _SHOWN = (
     *("center_mm", "diameter_mm", "long_axis_mm", "short_axis_mm", "volume_mm3"),
