@@ -12,6 +12,8 @@ from hilum.space import FloatArray
 from hilum.stages.explain import Heat
 from hilum.volume import Mask
 
+Spot = tuple[float, float]
+
 OUTLINE_STEP = 2
 HEAT_STEP = 5
 FAINT = 0.55
@@ -77,9 +79,7 @@ def _interpolated(
     )
 
 
-def _segments(
-    field: FloatArray,
-) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+def _segments(field: FloatArray) -> list[tuple[Spot, Spot]]:
     """Cut each square between four points where a field changes its sign.
 
     Returns:
@@ -94,7 +94,7 @@ def _segments(
     for row, column in np.argwhere((count > 0) & (count < 4)).tolist():
         ring = ((row, column), (row, column + 1), (row + 1, column + 1),
                 (row + 1, column))  # fmt: skip
-        leaves, enters = [], []
+        leaves, enters = list[Spot](), list[Spot]()
         for a, b in zip(ring, (*ring[1:], ring[0]), strict=True):
             if inside[a] != inside[b]:
                 (first, last) = (a, b) if a < b else (b, a)  # the same from both sides
@@ -108,9 +108,7 @@ def _segments(
     return found
 
 
-def _chains(
-    segments: list[tuple[tuple[float, float], tuple[float, float]]],
-) -> list[list[tuple[float, float]]]:
+def _chains(segments: list[tuple[Spot, Spot]]) -> list[list[Spot]]:
     """Join segments that go on from each other."""
     after = dict(segments)
     begins = [first for first in after if first not in set(after.values())]

@@ -161,8 +161,8 @@ def occlude(inputs: Inputs, predict: Predict, *, blocks: int = BLOCKS) -> Occlus
         "mask": np.repeat(mask, len(parts) + 1, axis=0),
     }
     for number, part in enumerate(parts.values(), start=1):
-        several["hu"][(number, *part)] = BLANK_HU
-        several["mask"][(number, *part)] = 0.0
+        several["hu"][number][part] = BLANK_HU
+        several["mask"][number][part] = 0.0
     rating = expected_rating(predict(several))
     for place, without in zip(parts, rating[1:], strict=True):
         points[place] = rating[0] - without
