@@ -418,7 +418,7 @@ def _luminance(color):
 
 
 def _themes(html):
-    """Give the colours of each theme: as the system (light, dark), light, dark, paper."""
+    """Give the colours of each theme: of the system (two), light, dark, paper."""
     blocks = re.findall(r":root[^{]*\{(.*?)\}", html, re.DOTALL)
     return [dict(re.findall(r"--([\w-]+): (#\w+)", block)) for block in blocks]
 

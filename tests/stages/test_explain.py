@@ -28,9 +28,7 @@ def seen():
         masks.append(Mask(inside, grid))
     nodules = tuple(
         Nodule(
-            center_mm=tuple(
-                grid.to_world(np.argwhere(m.voxels).mean(axis=0)).tolist()
-            ),
+            center_mm=tuple(grid.to_world(np.argwhere(m.voxels).mean(axis=0)).tolist()),
             diameter_mm=9.0,
             long_axis_mm=9.0,
             short_axis_mm=9.0,
@@ -75,7 +73,7 @@ def test_again_is_the_same(seen, told):
 
 
 def test_heat_lies_over_the_nodule(seen, told):
-    volume, nodules, masks = seen
+    _, nodules, masks = seen
     heat = told[0].heat
     assert told[1].heat is None  # only one was asked for
     middle = (np.array(heat.grid.shape) - 1) / 2
