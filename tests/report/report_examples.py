@@ -13,7 +13,7 @@ from hilum.findings import (
     Scope,
 )
 from hilum.report.details import NoduleDetails
-from hilum.report.growth import Change
+from hilum.report.growth import Course
 from hilum.space import Grid
 from hilum.stages.explain import Explanation, Heat
 from hilum.volume import Acquisition, CTVolume, Mask
@@ -143,14 +143,14 @@ def make_explanation(volume, *, heated=True):
     )
 
 
-def make_change(**changes):
+def make_course(**changes):
     fields = {
         "days": (0.0, 90.0),
         "volumes_mm3": ((400.0, 500.0, 600.0), (900.0, 1000.0, 1100.0)),
         "doubling_time_days": (70.0, 90.0, 150.0),
         "said": "doubling time 90 days, <= 400 days -> work-up",
     }
-    return Change(**{**fields, **changes})
+    return Course(**{**fields, **changes})
 
 
 def make_details(volume):
@@ -159,6 +159,7 @@ def make_details(volume):
         NoduleDetails(
             mask=make_mask(volume),
             explanation=make_explanation(volume),
-            change=make_change(),
+            status="grown",
+            course=make_course(),
         ),
     )

@@ -20,9 +20,10 @@ from hilum.errors import InputError
 from hilum.findings import Guidelines, Nodule, Probability, Scope
 from hilum.pipeline.guidelines import lung_rads_line
 from hilum.report.cards import why_view
-from hilum.report.details import NoduleDetails
+from hilum.report.details import NoduleDetails, gather_details
 from hilum.report.figures import pictures
 from hilum.report.page import render_page
+from hilum.runtime.predictor import load_predictor
 
 LUNG_RADS = {"category": "4B", "rule": "a rule", "findings": ["4B"]}
 
@@ -45,7 +46,7 @@ def test_all_that_is_known_is_shown(full):
     assert "the typical nodule of its training, 3.0" in words
     for said in ("Size +0.52", "Shape \u22120.07", "Image itself +0.16"):
         assert said in words
-    assert "Change since the prior CT" in words
+    assert "Change since the prior CT: grown" in words
     assert "Doubling time 90 days (70 to 150)" in words
     assert "full colour is 0.400 points" in words
     assert full.count('class="heat"') == 3
@@ -118,13 +119,42 @@ def test_facts_that_are_new_to_the_page_are_shown_under_their_names(volume):
     class Known(Nodule):
         lobe_probability: float | None = None
         near_pleura: bool | None = None
+        pleura_mm: float | None = None
+        upper_lobe_probability: float | None = None
+        tracking_uid: str = "1.2.99"
 
     plain = make_nodule()
     shared = {name: getattr(plain, name) for name in Nodule.__dataclass_fields__}
-    known = Known(**shared, lobe_probability=0.83)
+    known = Known(
+        **shared, lobe_probability=0.83, pleura_mm=3.25, upper_lobe_probability=0.9
+    )
     words = Page(render_page(make_assessment(nodules=(known,)), volume)).words
     assert "Lobe probability 0.83" in words
+    assert "To the pleura 3.2 mm" in words
+    assert "In an upper lobe 90%" in words
     assert "Near pleura" not in words
+    assert "1.2.99" not in words  # for programs, not for readers
+
+
+def test_a_nodule_that_is_new_is_called_so_without_a_plot(volume):
+    html = render_page(make_assessment(), volume, details=[NoduleDetails(status="new")])
+    assert "Change since the prior CT: new" in html
+    assert "Doubling time" not in html
+
+
+def test_what_was_checked_for_the_verdict_is_told(volume):
+    @dataclass(frozen=True, slots=True)
+    class Checked(Scope):
+        checks: tuple = ()
+
+    checks = (
+        {"passed": True, "message": "Slices are 2 mm apart."},
+        {"passed": False, "message": "One lung only."},
+    )
+    scope = Checked(False, ("One lung only.",), checks)
+    words = Page(render_page(make_assessment(scope=scope), volume)).words
+    assert "What was checked for the verdict: 2" in words
+    assert "Slices are 2 mm apart. Not passed: One lung only." in words
 
 
 def test_shares_are_drawn_to_one_scale():
@@ -163,3 +193,45 @@ def test_details_of_the_first_nodules_alone_are_enough(volume):
         make_assessment(nodules=nodules), volume, details=[NoduleDetails(mask=mask)]
     )
     assert html.count('class="line axis"') == 2
+
+
+def rated(volume, **changes):
+    """Assess one nodule as by the shipped network."""
+    digests = {"malignancy": {"weights": "malignancy", **changes}}
+    run = replace(
+        make_assessment().provenance,
+        settings=digests,
+        weights=dict(load_predictor("malignancy").sha256),
+    )
+    return make_assessment(provenance=run)
+
+
+def test_the_network_that_rated_is_asked_why(volume):
+    (known,) = gather_details(rated(volume), volume, [make_mask(volume)])
+    assert known.explanation.heat is not None
+    html = render_page(rated(volume), volume, details=[known])
+    assert "Why the network thinks so" in html
+    assert 'class="line axis"' in html
+
+
+@pytest.mark.parametrize("weights", ["", "absent", 3])
+def test_weights_that_are_not_at_hand_explain_nothing(volume, weights):
+    told = rated(volume, weights=weights)
+    (known,) = gather_details(told, volume, [make_mask(volume)])
+    assert known.explanation is None
+    assert known.mask is not None
+
+
+def test_other_weights_under_the_same_name_explain_nothing(volume):
+    told = rated(volume)
+    run = replace(told.provenance, weights={"malignancy.xml": "0" * 64})
+    told = replace(told, provenance=run)
+    (known,) = gather_details(told, volume, [make_mask(volume)])
+    assert known.explanation is None
+    nothing = replace(told, provenance=replace(run, settings={}))
+    assert gather_details(nothing, volume, [make_mask(volume)])[0].explanation is None
+
+
+def test_a_mask_is_needed_for_every_nodule(volume):
+    with pytest.raises(InputError, match="0 masks for 1 nodules"):
+        gather_details(make_assessment(), volume, [])

@@ -4,7 +4,7 @@ import math
 import re
 
 import pytest
-from report_examples import make_change
+from report_examples import make_course
 
 from hilum.errors import InputError
 from hilum.report.growth import growth_figure
@@ -14,12 +14,12 @@ def plain(text):
     return re.sub(r"[\s\u00a0\u202f]+", " ", text)
 
 
-def facts_of(change):
-    return {name: plain(text) for name, text in growth_figure(change).facts}
+def facts_of(course):
+    return {name: plain(text) for name, text in growth_figure(course).facts}
 
 
 def test_facts_by_hand():
-    assert facts_of(make_change()) == {
+    assert facts_of(make_course()) == {
         "Time between": "90 days",
         "Volume, day 0": "500 mm³ (400 to 600)",
         "Volume now": "1 000 mm³ (900 to 1 100)",
@@ -29,23 +29,28 @@ def test_facts_by_hand():
 
 
 def test_shrinking_has_no_doubling_time():
-    change = make_change(
+    course = make_course(
         volumes_mm3=((900, 1000, 1100), (400, 500, 600)), doubling_time_days=None
     )
-    facts = facts_of(change)
+    facts = facts_of(course)
     assert facts["Change"] == "\u221250%"
     assert facts["Doubling time"] == "none: it did not grow"
 
 
 def test_an_unknown_end_is_said_openly():
-    change = make_change(doubling_time_days=(70.0, 90.0, math.inf))
-    assert facts_of(change)["Doubling time"] == "90 days (70 or more)"
+    course = make_course(doubling_time_days=(70.0, 90.0, math.inf))
+    assert facts_of(course)["Doubling time"] == "90 days (70 or more)"
+
+
+def test_a_volume_without_a_known_error_has_no_interval():
+    course = make_course(volumes_mm3=((500, 500, 500), (1000, 1000, 1000)))
+    assert facts_of(course)["Volume now"] == "1 000 mm³"
 
 
 def test_steady_growth_is_a_straight_line():
     # doubling every 100 days
     volumes = tuple((0.9 * v, v, 1.1 * v) for v in (100.0, 200.0, 400.0))
-    figure = growth_figure(make_change(days=(0.0, 100.0, 200.0), volumes_mm3=volumes))
+    figure = growth_figure(make_course(days=(0.0, 100.0, 200.0), volumes_mm3=volumes))
     (x0, y0), (x1, y1), (x2, y2) = ((s.x, s.y) for s in figure.spots)
     assert x1 - x0 == pytest.approx(x2 - x1)
     assert y0 - y1 == pytest.approx(y1 - y2)
@@ -56,7 +61,7 @@ def test_steady_growth_is_a_straight_line():
 @pytest.mark.parametrize("last", [1000.0, 505.0, 60_000.0, 50.0])
 def test_everything_stays_on_the_plot(last):
     figure = growth_figure(
-        make_change(volumes_mm3=((400, 500, 600), (0.9 * last, last, 1.1 * last)))
+        make_course(volumes_mm3=((400, 500, 600), (0.9 * last, last, 1.1 * last)))
     )
     for y in (*(s.low_y for s in figure.spots), *(s.high_y for s in figure.spots)):
         assert 10 <= y <= 124
@@ -66,17 +71,17 @@ def test_everything_stays_on_the_plot(last):
 
 
 def test_guides_rise_by_their_doubling_time():
-    change = make_change(
+    course = make_course(
         days=(0.0, 400.0), volumes_mm3=((450, 500, 550), (900, 1000, 1100))
     )
-    figure = growth_figure(change)
+    figure = growth_figure(course)
     # 500 doubled in 400 days is where the nodule is
     assert figure.guides[0].y == pytest.approx(figure.spots[-1].y)
     assert figure.guides[1].y > figure.guides[0].y
 
 
 def test_the_picture_is_told_in_words():
-    figure = growth_figure(make_change())
+    figure = growth_figure(make_course())
     assert "Doubling time: 90\u00a0days" in figure.alt
     assert figure.said == "doubling time 90 days, \u2264 400 days \u2192 work-up"
 
@@ -94,4 +99,4 @@ def test_the_picture_is_told_in_words():
 )
 def test_what_cannot_be_drawn_is_refused(changes, said):
     with pytest.raises(InputError, match=said):
-        make_change(**changes)
+        make_course(**changes)

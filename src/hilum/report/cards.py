@@ -30,8 +30,14 @@ _SHARES = {
 _SHOWN = (
     *("center_mm", "diameter_mm", "long_axis_mm", "short_axis_mm", "volume_mm3"),
     *("type", "solid_diameter_mm", "side", "lobe", "detection_score", "malignancy"),
-    *("attributes",),
+    *("attributes", "tracking_uid"),
 )
+_NAMED = {
+    "diameter_error_mm": "Diameter within \u00b1",
+    "volume_error_mm3": "Volume within \u00b1",
+    "pleura_mm": "To the pleura",
+    "upper_lobe_probability": "In an upper lobe",
+}
 _LEAST_REACH = 0.5
 
 
@@ -111,7 +117,8 @@ class NoduleView:
     more: tuple[tuple[str, str], ...]
     guideline: GuidelineLine | None
     why: WhyView | None
-    change: GrowthFigure | None
+    status: str
+    course: GrowthFigure | None
     pictures: tuple[Picture, ...]
     sort: dict[str, float | str]
 
@@ -188,7 +195,8 @@ def _view(
         more=_more(nodule),
         guideline=guideline,
         why=None if why is None else why_view(why),
-        change=None if known.change is None else growth_figure(known.change),
+        status=known.status,
+        course=None if known.course is None else growth_figure(known.course),
         pictures=pictures(nodule, count, volume, known) if count <= PICTURED else (),
         sort={
             "count": count,
@@ -251,7 +259,16 @@ def _more(nodule: Nodule) -> tuple[tuple[str, str], ...]:
         for key, item in nodule.to_json().items()
         if key not in _SHOWN and item is not None
     }
-    return tuple((words.sentence(k), v) for k, v in words.rows(rest) if v != "none")
+    named = []
+    for key, item in rest.items():
+        if key in _NAMED and isinstance(item, float):
+            unit = "mm³" if key.endswith("_mm3") else "mm"
+            said = f"{words.number(item)}{words.NO_BREAK}{unit}"
+            chance = key.endswith("_probability")
+            named.append((_NAMED[key], words.percent(item) if chance else said))
+        else:
+            named += [(words.sentence(k), v) for k, v in words.rows({key: item})]
+    return tuple((label, text) for label, text in named if text != "none")
 
 
 def _guideline_lines(assessment: Assessment) -> tuple[GuidelineLine, ...]:

@@ -16,18 +16,20 @@ from hilum.report import words
 
 WIDE, HIGH = 300.0, 150.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 22.0, 10.0, 26.0
+_ROOM = 1.25
 _MOST_TICKS = 5
 
 Spread = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What became of one nodule since earlier scans.
+class Course:
+    """What became of the volume of one nodule since earlier scans.
 
     Attributes:
         days: Of each scan since the first, rising; the last is the present one.
-        volumes_mm3: Low, value and high at each scan.
+        volumes_mm3: Low, value and high at each scan; all alike where no error is
+            known.
         doubling_time_days: Low, value and high; None when it did not grow. An end
             that is infinite is not known.
         said: What it means, in a sentence, or empty.
@@ -47,7 +49,7 @@ class Change:
         rising = all(b > a for a, b in zip(self.days, self.days[1:], strict=False))
         if len(self.days) < 2 or len(self.days) != len(self.volumes_mm3) or not rising:
             raise InputError(
-                f"A change needs two scans or more and a volume for each; got days "
+                f"A course needs two scans or more and a volume for each; got days "
                 f"{self.days} and {len(self.volumes_mm3)} volumes. "
                 "Give them from the first scan to the present one."
             )
@@ -67,8 +69,6 @@ class Spot:
     y: float
     low_y: float
     high_y: float
-    label: str
-    anchor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,79 +112,87 @@ class GrowthFigure:
     alt: str
 
 
-def growth_figure(change: Change) -> GrowthFigure:
+@dataclass(frozen=True, slots=True)
+class _Scales:
+    """Where days and volumes stand on the plot."""
+
+    first: float
+    days: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, course: Course) -> _Scales:
+        levels = [volume for spread in course.volumes_mm3 for volume in spread]
+        days = course.days[-1] - course.days[0]
+        return cls(course.days[0], days, min(levels) / _ROOM, max(levels) * _ROOM)
+
+    def x(self, day: float) -> float:
+        return _LEFT + (WIDE - _LEFT - _RIGHT) * (day - self.first) / self.days
+
+    def y(self, volume: float) -> float:
+        part = math.log(volume / self.low) / math.log(self.high / self.low)
+        return HIGH - _BOTTOM - (HIGH - _TOP - _BOTTOM) * part
+
+    def guide(self, volume: float, time: float) -> Guide:
+        """Draw a doubling time from the first volume to where it leaves the plot."""
+        days = min(self.days, time * math.log2(self.high / volume))
+        end = volume * 2 ** (days / time)
+        return Guide(self.x(self.first + days), self.y(end), f"{time:g} days")
+
+
+def growth_figure(course: Course) -> GrowthFigure:
     """Draw how a nodule changed.
 
     Args:
-        change: Of one nodule.
+        course: Of one nodule.
     """
-    last = change.days[-1] - change.days[0]
-    levels = [v for spread in change.volumes_mm3 for v in spread]
-    low, high = min(levels) / 1.25, max(levels) * 1.25
-
-    def x_of(day: float) -> float:
-        return _LEFT + (WIDE - _LEFT - _RIGHT) * (day - change.days[0]) / last
-
-    def y_of(volume: float) -> float:
-        part = math.log(volume / low) / math.log(high / low)
-        return HIGH - _BOTTOM - (HIGH - _TOP - _BOTTOM) * part
-
+    scales = _Scales.of(course)
     spots = tuple(
-        Spot(
-            x_of(day),
-            y_of(value),
-            y_of(least),
-            y_of(most),
-            f"{words.number(value, 0)}{words.NO_BREAK}mm³",
-            "end" if day == change.days[-1] else "start",
-        )
+        Spot(scales.x(day), scales.y(value), scales.y(least), scales.y(most))
         for day, (least, value, most) in zip(
-            change.days, change.volumes_mm3, strict=True
+            course.days, course.volumes_mm3, strict=True
         )
     )
-    first = change.volumes_mm3[0][1]
-    guides = []
-    for time in (FAST_DAYS, SLOW_DAYS):
-        end = min(last, time * math.log2(high / first))  # where it leaves the plot
-        x, y = x_of(change.days[0] + end), y_of(first * 2 ** (end / time))
-        guides.append(Guide(x, y, f"{time:g} days"))
-    facts = _facts(change)
+    first = course.volumes_mm3[0][1]
+    facts = _facts(course)
+    told = "; ".join(f"{name}: {text}" for name, text in facts)
     return GrowthFigure(
         spots=spots,
         line="M" + "L".join(f"{s.x:.1f} {s.y:.1f}" for s in spots),
         days=tuple(
-            Tick(x_of(day), words.number(day - change.days[0], 0))
-            for day in change.days
+            Tick(scales.x(day), words.number(day - course.days[0], 0))
+            for day in course.days
         ),
-        volumes=tuple(Tick(y_of(v), words.number(v, 0)) for v in _ticks(low, high)),
-        guides=tuple(guides),
+        volumes=tuple(
+            Tick(scales.y(volume), words.number(volume, 0))
+            for volume in _ticks(scales.low, scales.high)
+        ),
+        guides=tuple(scales.guide(first, time) for time in (FAST_DAYS, SLOW_DAYS)),
         facts=facts,
-        said=words.signs(change.said),
-        alt="Volume over time, on a logarithmic scale. "
-        + "; ".join(f"{name}: {text}" for name, text in facts)
-        + ".",
+        said=words.signs(course.said),
+        alt=f"Volume over time, on a logarithmic scale. {told}.",
     )
 
 
-def _facts(change: Change) -> tuple[tuple[str, str], ...]:
+def _facts(course: Course) -> tuple[tuple[str, str], ...]:
     """Say the change in numbers."""
-    (_, first, _), (_, last, _) = change.volumes_mm3[0], change.volumes_mm3[-1]
-    days = words.number(change.days[-1] - change.days[0], 0)
+    (_, first, _), (_, last, _) = course.volumes_mm3[0], course.volumes_mm3[-1]
+    days = words.number(course.days[-1] - course.days[0], 0)
     lines = [
         ("Time between", f"{days}{words.NO_BREAK}days"),
         *(
             (
-                "Volume now" if day == change.days[-1] else f"Volume, day {day:g}",
-                f"{words.number(value, 0)}{words.NO_BREAK}mm³ "
-                f"({words.number(low, 0)} to {words.number(high, 0)})",
+                "Volume now" if day == course.days[-1] else f"Volume, day {day:g}",
+                f"{words.number(value, 0)}{words.NO_BREAK}mm³" + _between(low, high),
             )
             for day, (low, value, high) in zip(
-                change.days, change.volumes_mm3, strict=True
+                course.days, course.volumes_mm3, strict=True
             )
         ),
         ("Change", f"{100 * (last / first - 1):+.0f}%".replace("-", words.MINUS)),
     ]
-    time = change.doubling_time_days
+    time = course.doubling_time_days
     if time is None:
         lines.append(("Doubling time", "none: it did not grow"))
         return tuple(lines)
@@ -193,6 +201,13 @@ def _facts(change: Change) -> tuple[tuple[str, str], ...]:
     doubling = f"{words.number(value, 0)}{words.NO_BREAK}days"
     lines.append(("Doubling time", f"{doubling} ({words.number(low, 0)} {until})"))
     return tuple(lines)
+
+
+def _between(low: float, high: float) -> str:
+    """Say an interval; nothing where it has no width."""
+    if low == high:
+        return ""
+    return f" ({words.number(low, 0)} to {words.number(high, 0)})"
 
 
 def _ticks(low: float, high: float) -> list[float]:

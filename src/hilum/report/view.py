@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hilum.findings import Assessment, Guidelines, Notice
+from hilum.findings import Assessment, Guidelines, Notice, Scope
 from hilum.report import words
 from hilum.report.cards import Chance, NoduleView, chance, nodule_views
 from hilum.report.details import NoduleDetails, details_for
@@ -55,6 +55,14 @@ class GuidelineView:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was measured to tell whether the figures hold."""
+
+    passed: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class PageView:
     """The whole page.
 
@@ -72,6 +80,7 @@ class PageView:
     in_scope: bool
     given: bool
     reasons: tuple[str, ...]
+    checks: tuple[Check, ...]
     chance: Chance
     meaning: str
     caveats: tuple[str, ...]
@@ -119,6 +128,7 @@ def page_view(
         in_scope=in_scope,
         given=given,
         reasons=assessment.scope.reasons,
+        checks=_checks(assessment.scope),
         chance=chance(assessment.cancer_probability, given),
         meaning=words.meaning(assessment.cancer_probability),
         caveats=tuple(n.message for n in assessment.notices if n.code in _CAVEATS),
@@ -142,6 +152,14 @@ def page_view(
             (stage, words.rows(table if isinstance(table, dict) else {stage: table}))
             for stage, table in run.settings.items()
         ),
+    )
+
+
+def _checks(scope: Scope) -> tuple[Check, ...]:
+    """List what was measured for the verdict, as far as the record holds it."""
+    return tuple(
+        Check(bool(check.get("passed")), str(check.get("message", "")))
+        for check in scope.to_json().get("checks", [])
     )
 
 
