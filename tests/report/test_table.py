@@ -1,6 +1,8 @@
 """The row for tables of cohorts."""
 
 import csv
+import re
+from pathlib import Path
 
 import pytest
 from report_examples import VARIANTS, make_assessment, make_nodule
@@ -82,3 +84,10 @@ def test_nothing_reads_as_a_formula():
 def test_a_folder_that_is_not_there_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match=r"Cannot write `a\.csv`"):
         write_csv(make_assessment(), tmp_path / "nowhere" / "a.csv")
+
+
+def test_the_columns_are_documented():
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "report.md"
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", page.read_text("utf-8"), re.MULTILINE)
+    assert dict(rows) == COLUMNS
+    assert [name for name, _ in rows] == list(COLUMNS)
