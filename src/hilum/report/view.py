@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hilum.findings import Assessment, Guidelines, Notice, Scope
+from hilum.findings import Assessment, Guidelines, Notice, Provenance, Scope
 from hilum.report import words
 from hilum.report.cards import Chance, NoduleView, chance, nodule_views
 from hilum.report.details import NoduleDetails, details_for
@@ -141,10 +141,7 @@ def page_view(
         notices=_notices(assessment.notices),
         guidelines=_guidelines(assessment.guidelines) if given else (),
         version=run.version,
-        timings=tuple(
-            (words.label(stage), f"{words.number(seconds, 2)}{words.NO_BREAK}s")
-            for stage, seconds in run.timings_s.items()
-        ),
+        timings=_timings(run),
         source=_source(run.source),
         facts=words.rows(run.facts),
         weights=tuple((words.value(k), v) for k, v in run.weights.items()),
@@ -184,6 +181,14 @@ def _scan(volume: CTVolume) -> tuple[tuple[str, str], ...]:
     if made.contrast:
         lines.append(("Contrast agent", made.contrast))
     return tuple(lines)
+
+
+def _timings(run: Provenance) -> tuple[tuple[str, str], ...]:
+    """List how long each stage took."""
+    return tuple(
+        (words.label(stage), f"{words.number(seconds, 2)}{words.NO_BREAK}s")
+        for stage, seconds in run.timings_s.items()
+    )
 
 
 def _source(tree: dict[str, Any]) -> tuple[tuple[str, str], ...]:
