@@ -7,7 +7,7 @@ import pytest
 from report_examples import make_course
 
 from hilum.errors import InputError
-from hilum.report.growth import growth_figure
+from hilum.report.growth import course_between, growth_figure
 
 
 def plain(text):
@@ -100,3 +100,23 @@ def test_the_picture_is_told_in_words():
 def test_what_cannot_be_drawn_is_refused(changes, said):
     with pytest.raises(InputError, match=said):
         make_course(**changes)
+
+
+def test_two_scans_make_a_course():
+    course = course_between(
+        90,
+        (500.0, 100.0),
+        (1000.0, 100.0),
+        doubling_days=(70.0, 90.0, 150.0),
+        said="doubling time 90 days, <= 400 days -> work-up",
+    )
+    assert course == make_course()
+
+
+def test_what_may_not_grow_has_no_longest_time_and_no_error_is_below_nothing():
+    course = course_between(
+        30, (10.0, 12.0), (12.0, None), doubling_days=(None, 114.0, None)
+    )
+    assert course.doubling_time_days == (114.0, 114.0, math.inf)
+    assert course.volumes_mm3[0][0] == pytest.approx(0.5)
+    assert course_between(30, (10.0, None), (9.0, None)).doubling_time_days is None

@@ -61,6 +61,49 @@ class Course:
                 )
 
 
+def course_between(
+    days: float,
+    before: tuple[float, float | None],
+    now: tuple[float, float | None],
+    *,
+    doubling_days: tuple[float | None, float | None, float | None] = (None,) * 3,
+    said: str = "",
+) -> Course:
+    """Make the course of a nodule that was seen in a prior and is seen now.
+
+    Args:
+        days: Between the two scans.
+        before: Volume in mm³ at the prior, and half the width of its interval or
+            None.
+        now: The same at the current scan.
+        doubling_days: Shortest, most likely and longest; a most likely of None: it
+            did not grow, a longest of None: it may not grow at all.
+        said: What it means, in a sentence.
+
+    Raises:
+        InputError: See `Course`.
+
+    Example:
+        >>> course_between(90, (500.0, 100.0), (1000.0, None)).volumes_mm3
+        ((400.0, 500.0, 600.0), (1000.0, 1000.0, 1000.0))
+    """
+    spreads = []
+    for volume, error in (before, now):
+        half = min(error or 0.0, 0.95 * volume)  # a volume is never 0
+        spreads.append((volume - half, volume, volume + half))
+    shortest, likely, longest = doubling_days
+    times = None
+    if likely is not None:
+        low = likely if shortest is None else shortest
+        times = (low, likely, math.inf if longest is None else longest)
+    return Course(
+        days=(0.0, days),
+        volumes_mm3=tuple(spreads),
+        doubling_time_days=times,
+        said=said,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Spot:
     """One scan on the plot: where its volume and its interval stand."""
