@@ -209,6 +209,11 @@ def test_all_of_thirty_nodules_are_listed_and_twelve_are_shown(volume):
         assert f" {100 + i} " in page.words  # volume in mm3
 
 
+def test_one_nodule_without_images_is_one(volume):
+    words = Page(render(volume, nodules=many_nodules(PICTURED + 1))).words
+    assert "Nodule 13 has no key images here" in words
+
+
 def test_twelve_nodules_need_no_excuse(volume):
     page = Page(render(volume, nodules=many_nodules(PICTURED)))
     assert "no key images" not in page.words

@@ -72,6 +72,8 @@ class PageView:
         caveats: What stands beside the probability, whatever else is read.
         outlined: Whether outlines are drawn on key images.
         heated: Whether any image can show what counts for the rating.
+        looked: Whether the look of any nodule is told.
+        explained: Whether any rating is explained.
         categorised: Whether nodules have a category of their own.
     """
 
@@ -87,6 +89,8 @@ class PageView:
     nodules: tuple[NoduleView, ...]
     outlined: bool
     heated: bool
+    looked: bool
+    explained: bool
     categorised: bool
     overview: OverviewFigure
     notice_count: int
@@ -135,6 +139,8 @@ def page_view(
         nodules=nodules,
         outlined=any(item.mask is not None for item in known),
         heated=any(n.why is not None and n.why.heat for n in nodules if n.pictures),
+        looked=any(n.attributes for n in nodules),
+        explained=any(n.why is not None for n in nodules),
         categorised=any(n.guideline is not None for n in nodules),
         overview=overview_figure(volume, assessment.nodules),
         notice_count=len(assessment.notices),
@@ -145,10 +151,7 @@ def page_view(
         source=_source(run.source),
         facts=words.rows(run.facts),
         weights=tuple((words.value(k), v) for k, v in run.weights.items()),
-        settings=tuple(
-            (stage, words.rows(table if isinstance(table, dict) else {stage: table}))
-            for stage, table in run.settings.items()
-        ),
+        settings=_settings(run),
     )
 
 
@@ -188,6 +191,14 @@ def _timings(run: Provenance) -> tuple[tuple[str, str], ...]:
     return tuple(
         (words.label(stage), f"{words.number(seconds, 2)}{words.NO_BREAK}s")
         for stage, seconds in run.timings_s.items()
+    )
+
+
+def _settings(run: Provenance) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """List the settings of each stage."""
+    return tuple(
+        (stage, words.rows(table if isinstance(table, dict) else {stage: table}))
+        for stage, table in run.settings.items()
     )
 
 
