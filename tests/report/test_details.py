@@ -42,9 +42,7 @@ def test_all_that_is_known_is_shown(full):
     page = Page(full)
     assert page.problems == []
     words = page.words
-    assert (
-        "expects readers to rate this nodule 3.6 of 5; the typical nodule, 3.0" in words
-    )
+    assert "Expected rating 3.6 of 5; typical nodule 3.0" in words
     for said in ("Size +0.52", "Shape \u22120.07", "Image itself +0.16"):
         assert said in words
     assert "Change since the prior CT: grown" in words

@@ -1,5 +1,6 @@
 """The page on paper."""
 
+import logging
 import shutil
 import subprocess
 import sys
@@ -86,6 +87,16 @@ def test_nothing_is_fetched(volume, monkeypatch, caplog):
     refused = [r.getMessage() for r in caplog.records]
     assert len(refused) == 2
     assert all("disallowed protocol" in message for message in refused)
+
+
+def test_the_user_is_not_told_of_styles_for_screens(volume, caplog):
+    logger = logging.getLogger("weasyprint")
+    before = list(logger.filters)
+    with caplog.at_level("WARNING", logger="weasyprint"):
+        details = make_details(volume)
+        render_pdf(make_assessment(**VARIANTS["rich"]), volume, details=details)
+    assert caplog.records == []
+    assert logger.filters == before
 
 
 def test_without_the_package_the_extra_is_named(volume, monkeypatch):

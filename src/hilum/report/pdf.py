@@ -6,7 +6,10 @@ and volume give the same bytes, on one computer: the typefaces are those install
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from hilum._optional import require
@@ -41,10 +44,12 @@ def render_pdf(
     """
     weasyprint = require("weasyprint", extra=EXTRA, to="to write PDF")
     urls = require("weasyprint.urls", extra=EXTRA, to="to write PDF")
-    html = render_page(assessment, volume, details=details)
+    plain = tuple(map(_without_heat, details))
+    html = render_page(assessment, volume, details=plain)
     fetcher = urls.URLFetcher(allowed_protocols=("data",), allow_redirects=False)
-    document = weasyprint.HTML(string=html, url_fetcher=fetcher)
-    written: bytes = document.write_pdf(pdf_tags=True)
+    with _quiet():
+        document = weasyprint.HTML(string=html, url_fetcher=fetcher)
+        written: bytes = document.write_pdf(pdf_tags=True)
     return written
 
 
@@ -70,3 +75,25 @@ def write_pdf(
     written = render_pdf(assessment, volume, details=details)
     with writing(path), replacing(path) as file:
         file.write(written)
+
+
+def _without_heat(known: NoduleDetails) -> NoduleDetails:
+    """Leave out the colours, which paper cannot switch on."""
+    if known.explanation is None:
+        return known
+    return replace(known, explanation=replace(known.explanation, heat=None))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep from the user which styles for screens mean nothing on paper."""
+    logger = logging.getLogger("weasyprint")
+
+    def errors_alone(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
+    logger.addFilter(errors_alone)
+    try:
+        yield
+    finally:
+        logger.removeFilter(errors_alone)
