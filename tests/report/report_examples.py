@@ -12,8 +12,11 @@ from hilum.findings import (
     Provenance,
     Scope,
 )
+from hilum.report.details import NoduleDetails
+from hilum.report.growth import Course
 from hilum.space import Grid
-from hilum.volume import Acquisition, CTVolume
+from hilum.stages.explain import Explanation, Heat
+from hilum.volume import Acquisition, CTVolume, Mask
 
 SHAPE, SPACING_MM = (40, 80, 90), (2.0, 1.0, 1.0)
 
@@ -109,3 +112,54 @@ VARIANTS = {
         ),
     },
 }
+
+
+def make_mask(volume, center_mm=(20.0, 10.0, -150.0), radii_mm=(8.0, 13.0, 10.0)):
+    """Make an ellipsoid of these radii along (x, y, z), on a part of the grid."""
+    index = np.rint(volume.grid.to_index(center_mm)).astype(int)
+    start = np.maximum(index - 16, 0)
+    stop = np.minimum(index + 17, volume.grid.shape)
+    grid = volume.grid.crop(tuple(start.tolist()), tuple(stop.tolist()))
+    points = grid.to_world(np.moveaxis(np.indices(grid.shape), 0, -1))
+    inside = (((points - center_mm) / radii_mm) ** 2).sum(axis=-1) <= 1
+    return Mask(inside, grid)
+
+
+def make_explanation(volume, *, heated=True):
+    start, stop = (20, 40, 55), (30, 60, 75)
+    grid = volume.grid.crop(start, stop).regrid((6.0, 6.0, 6.0))
+    points = np.linspace(-0.1, 0.4, int(np.prod(grid.shape))).reshape(grid.shape)
+    return Explanation(
+        rating=3.62,
+        typical=2.97,
+        shares={
+            "size": 0.52,
+            "shape": -0.07,
+            "density": 0.03,
+            "surroundings": 0.01,
+            "image": 0.16,
+        },
+        heat=Heat(points.astype(np.float32), grid) if heated else None,
+    )
+
+
+def make_course(**changes):
+    fields = {
+        "days": (0.0, 90.0),
+        "volumes_mm3": ((400.0, 500.0, 600.0), (900.0, 1000.0, 1100.0)),
+        "doubling_time_days": (70.0, 90.0, 150.0),
+        "said": "doubling time 90 days, <= 400 days -> work-up",
+    }
+    return Course(**{**fields, **changes})
+
+
+def make_details(volume):
+    """Give all that can be known of the one nodule."""
+    return (
+        NoduleDetails(
+            mask=make_mask(volume),
+            explanation=make_explanation(volume),
+            status="grown",
+            course=make_course(),
+        ),
+    )

@@ -1,12 +1,12 @@
 """The page as Chromium shows it."""
 
-import os
 import re
 import shutil
 from importlib.util import find_spec
 
 import pytest
-from report_examples import VARIANTS, make_assessment, make_volume
+from needs import miss
+from report_examples import VARIANTS, make_assessment, make_details, make_volume
 
 from hilum.report.page import write_page
 
@@ -23,13 +23,6 @@ ARGUMENTS = (
 )
 PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 900}
-
-
-def miss(reason):
-    """Skip, but never in CI: there a browser has to be."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{reason}, and CI=true")
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +48,8 @@ def report(tmp_path_factory):
     volume = make_volume()
     for name, changes in VARIANTS.items():
         write_page(make_assessment(**changes), volume, folder / f"{name}.html")
+    everything = make_details(volume)
+    write_page(make_assessment(), volume, folder / "full.html", details=everything)
     return lambda name: (folder / f"{name}.html").as_uri()
 
 
@@ -63,8 +58,10 @@ def show(browser, report):
     """Open a report; gather what it asks for and complains about."""
     contexts = []
 
-    def open_page(name, viewport=DESK, scheme="light"):
-        context = browser.new_context(viewport=viewport, color_scheme=scheme)
+    def open_page(name, viewport=DESK, scheme="light", script=True):
+        context = browser.new_context(
+            viewport=viewport, color_scheme=scheme, java_script_enabled=script
+        )
         contexts.append(context)
         page = context.new_page()
         page.said = []
@@ -81,7 +78,7 @@ def show(browser, report):
 
 
 @pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", [*VARIANTS, "full"])
 def test_page_fits_the_width_and_asks_for_nothing(show, report, name, viewport):
     page = show(name, viewport)
     width = page.evaluate("document.documentElement.scrollWidth")
@@ -121,6 +118,75 @@ def test_marks_can_be_hidden(show):
     page.get_by_label("Show marks in the images").uncheck()
     assert not mark.is_visible()
     assert page.locator(".axial .scale.line").count() == 1
+
+
+def test_what_counts_is_shown_on_request_and_faint(show):
+    page = show("full")
+    heat = page.locator(".axial img.heat")
+    assert not heat.is_visible()
+    switch = page.get_by_label("Show what counts for the network")
+    switch.focus()
+    page.keyboard.press("Space")
+    assert heat.is_visible()
+    box, under = heat.bounding_box(), page.locator(".axial img").first.bounding_box()
+    assert box == under
+
+
+def column(page, number):
+    return page.locator(f"tbody tr :is(td, th):nth-child({number})").all_inner_texts()
+
+
+def test_table_sorts_by_keyboard_and_tells_so(show):
+    page = show("thirty")
+    button = page.get_by_role("button", name="Volume (mm³)")
+    head = page.locator("thead th", has=button)
+    assert column(page, 6)[:2] == ["100", "101"]
+    button.focus()
+    page.keyboard.press("Enter")
+    assert column(page, 6)[:2] == ["129", "128"]
+    assert head.get_attribute("aria-sort") == "descending"
+    assert page.locator("#sorted").inner_text() == "Sorted by Volume (mm³), descending."
+    page.keyboard.press("Enter")
+    assert column(page, 6)[:2] == ["100", "101"]
+    assert page.locator("thead [aria-sort]").count() == 1
+
+
+def test_table_sorts_numbers_as_numbers_and_text_as_text(show):
+    page = show("thirty")
+    page.get_by_role("button", name="Place").click()
+    places = column(page, 2)
+    assert places == sorted(places)
+    page.get_by_role("button", name="z (mm)").click()
+    levels = [float(z.replace("\u2212", "-")) for z in column(page, 10)]
+    assert levels == sorted(levels, reverse=True)
+    assert [said for said in page.said if not said.startswith(("data:", "file:"))] == []
+
+
+def test_without_script_nothing_is_missing(show):
+    page = show("thirty", script=False)
+    assert page.locator("tbody tr").count() == 30
+    assert page.locator("thead button").count() == 0
+    assert page.get_by_label("dark").is_visible()
+
+
+@pytest.mark.parametrize("system", ["light", "dark"])
+def test_the_switch_beats_the_system(show, system):
+    page = show("one", scheme=system)
+
+    def lightness():
+        color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(map(int, re.findall(r"\d+", color)[:3])) / 3
+
+    before = lightness()
+    page.get_by_label("dark").check()
+    assert lightness() < 60
+    page.get_by_label("light").check()
+    assert lightness() > 200
+    page.get_by_label("as the system").check()
+    assert lightness() == before
+    page.get_by_label("dark").check()
+    page.emulate_media(media="print")
+    assert lightness() == 255
 
 
 def test_dark_scheme_is_dark_and_light_is_light(show):

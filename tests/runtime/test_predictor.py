@@ -62,17 +62,18 @@ def test_an_ir_gives_what_the_model_gave(saved, exported):
     assert set(predictor.sha256) == {"tiny.xml", "tiny.bin"}
 
 
-def test_a_calibration_travels_with_the_export(copies):
+@pytest.mark.parametrize("name", ["calibration", "typical"])
+def test_what_lies_beside_weights_travels_with_the_export(copies, name):
     text = '{"slope": 1.0, "offset": 0.0}'
-    (copies / "tiny.calibration.json").write_text(text)
+    (copies / f"tiny.{name}.json").write_text(text)
     made = export_weights(copies / "tiny.keras", copies / "new.xml", calibration=[HU])
-    assert (copies / "new.calibration.json").read_text() == text
+    assert (copies / f"new.{name}.json").read_text() == text
     assert set(load_predictor(str(made.path)).sha256) == {
         "new.xml",
         "new.bin",
-        "new.calibration.json",
+        f"new.{name}.json",
     }
-    (copies / "new.calibration.json").write_text("{}")
+    (copies / f"new.{name}.json").write_text("{}")
     with pytest.raises(WeightsError, match="damaged or was replaced"):
         load_predictor(str(made.path))
 

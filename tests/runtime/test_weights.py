@@ -54,8 +54,9 @@ def test_the_index_of_the_package_is_whole():
     assert {path.name for path in weights_folder().iterdir()} == named | {"index.json"}
 
 
-def test_the_calibration_is_a_part_of_the_weights(shipped):
-    path = shipped / "outline.calibration.json"
+@pytest.mark.parametrize("name", ["calibration", "typical"])
+def test_what_lies_beside_weights_is_a_part_of_them(shipped, name):
+    path = shipped / f"outline.{name}.json"
     path.write_text("{}")
     write_index(shipped, {"outline": "outline.xml"})
     assert find_weights("outline", shipped).is_file()

@@ -68,10 +68,12 @@ def _train(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
         train_malignancy,
     )
     from hilum.training.malignancy_report import report_malignancy  # noqa: PLC0415
+    from hilum.training.typical import write_typical  # noqa: PLC0415
 
     ratings = fill(MalignancySettings, tables.get(args.what, {}), table="train")
     predictions = train_malignancy(args.data, args.out, settings=ratings)
     figures = report_malignancy(predictions, args.out)
+    write_typical(args.data, args.out / "malignancy.keras")
     return {mask: figure.to_json() for mask, figure in figures.items()}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hilum._talk import Talk
 
-FORMATS = "html, json, sr, seg and sc"
+FORMATS = "html, pdf, csv, json, sr, seg, sc and fhir"
 
 
 def add_report(commands: Any) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from hilum.findings import Change, Comparison, Growth
 from hilum.report import words
+from hilum.report.details import NoduleDetails
+from hilum.report.growth import Course, course_between
 
 _NAMES = {
     "new": "New",
@@ -31,6 +36,45 @@ def lines(comparison: Comparison | None) -> tuple[tuple[str, str], ...]:
     if comparison is None:
         return ()
     return tuple((_whose(c), _what(c)) for c in comparison.changes)
+
+
+def with_changes(
+    details: Sequence[NoduleDetails], comparison: Comparison | None
+) -> tuple[NoduleDetails, ...]:
+    """Add to what is known of each nodule what became of it since a prior.
+
+    Args:
+        details: In the order of the nodules of the current scan.
+        comparison: None without a prior.
+    """
+    if comparison is None:
+        return tuple(details)
+    found = []
+    for number, known in enumerate(details, start=1):
+        change = comparison.change_of(number)
+        status = "" if change is None else change.status
+        found.append(replace(known, status=status, course=_course(comparison, change)))
+    return tuple(found)
+
+
+def _course(comparison: Comparison, change: Change | None) -> Course | None:
+    """Give the volumes of a nodule that both scans show, both measured alike."""
+    if change is None or change.growth is None:
+        return None
+    if change.before is None or change.now is None:
+        return None
+    growth = change.growth
+    return course_between(
+        comparison.days,
+        (change.before.volume_mm3, change.before.volume_error_mm3),
+        (change.now.volume_mm3, change.now.volume_error_mm3),
+        doubling_days=(
+            growth.shortest_days,
+            growth.doubling_time_days,
+            growth.longest_days,
+        ),
+        said=growth.rule,
+    )
 
 
 def _whose(change: Change) -> str:

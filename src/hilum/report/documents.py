@@ -24,7 +24,11 @@ from hilum.formats import is_volume_file
 from hilum.formats.atomic import replacing, replacing_folder
 from hilum.formats.outlines import write_outlines
 from hilum.outlines import Outlines
+from hilum.report.changes import with_changes
+from hilum.report.details import NOTHING, NoduleDetails, gather_details
 from hilum.report.dicom import DicomDocuments, SegmentStyle, to_bytes
+from hilum.report.page import write_page
+from hilum.report.pdf import write_pdf
 from hilum.volume import CTVolume
 
 Format = str
@@ -67,6 +71,15 @@ class Job:
                 f"The CT itself is needed to write {needed}. Name it with --source."
             )
         return self.seen
+
+    @cached_property
+    def details(self) -> tuple[NoduleDetails, ...]:
+        """What the page shows of each nodule beyond the assessment."""
+        known: Sequence[NoduleDetails] = (NOTHING,) * len(self.assessment.nodules)
+        if self.outlines is not None:
+            masks = self.outlines.nodules
+            known = gather_details(self.assessment, self.volume, masks)
+        return with_changes(known, self.assessment.comparison)
 
     @cached_property
     def dicom(self) -> DicomDocuments:
@@ -143,11 +156,26 @@ def _sc(job: Job, path: Path) -> bool:
     return bool(images)
 
 
-_PAGE = _by("hilum.report.page", "write_page", "assessment", "volume")
+def _page(job: Job, path: Path) -> bool:
+    write_page(job.assessment, job.volume, path, details=job.details)
+    return True
+
+
+def _pdf(job: Job, path: Path) -> bool:
+    write_pdf(job.assessment, job.volume, path, details=job.details)
+    return True
+
 
 FORMATS: dict[Format, Document] = {
     "json": Document(JSON_FILE, None),
-    "html": Document("report.html", _PAGE, pictures=True),
+    "html": Document("report.html", _page, pictures=True),
+    "pdf": Document("report.pdf", _pdf, pictures=True),
+    "csv": Document(
+        "assessment.csv", _by("hilum.report.table", "write_csv", "assessment")
+    ),
+    "fhir": Document(
+        "assessment.fhir.json", _by("hilum.report.fhir", "write_fhir", "assessment")
+    ),
     "seg": Document("segmentation.dcm", _seg, ("lungs.dcm",), True, True),
     "sr": Document("measurements.dcm", _sr, (), True, True),
     "sc": Document("key-images", _sc, (), True, True),

@@ -9,9 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, cos, radians, sin
 
-from hilum.findings import Nodule
+from hilum.findings import Nodule, Point
 from hilum.report import words
+from hilum.report.axes import Axes, axes_of
+from hilum.report.details import NOTHING, NoduleDetails
 from hilum.report.images import PLANES, KeyImage, key_image, overview, to_data_uri
+from hilum.report.overlays import heat_pixels, outline_path
+from hilum.stages.explain import Explanation
 from hilum.volume import CTVolume
 
 MARKED = 36
@@ -29,7 +33,11 @@ class Picture:
         source: `data:` address.
         size_mm: Length of its side.
         ticks: SVG path of four ticks that point at the nodule from outside it.
-        arcs: SVG path of four arcs of the circle of its mean diameter.
+        outline: SVG path of its outline; where that is not known, of four arcs of
+            the circle of its mean diameter.
+        axes: SVG paths of the long and the short axis, on the axial image where its
+            outline is known.
+        heat: `data:` address of what counts for its rating, or empty.
         edges: Letters at the left, right, top and bottom edge.
         caption: Plane and position.
         alt: What is seen, with the numbers.
@@ -39,7 +47,9 @@ class Picture:
     source: str
     size_mm: float
     ticks: str
-    arcs: str
+    outline: str
+    axes: tuple[str, ...]
+    heat: str
     edges: tuple[str, str, str, str]
     caption: str
     alt: str
@@ -75,31 +85,38 @@ def crop_mm(nodule: Nodule) -> float:
     return min(max(CROP_MM, wanted), LARGEST_CROP_MM)
 
 
-def pictures(nodule: Nodule, count: int, volume: CTVolume) -> tuple[Picture, ...]:
+def pictures(
+    nodule: Nodule, count: int, volume: CTVolume, known: NoduleDetails = NOTHING
+) -> tuple[Picture, ...]:
     """Show a nodule in three planes.
+
+    Where its outline is known, the axial image is the slice it was measured on.
 
     Args:
         nodule: What to show.
         count: Its number on the page.
         volume: What it lies in.
+        known: What else is known of it.
 
     Raises:
         InputError: The nodule lies outside the volume.
     """
-    return tuple(
-        _picture(
-            key_image(volume, nodule.center_mm, plane, crop_mm(nodule)),
-            nodule,
-            count,
-            _slice(nodule, volume),
-        )
-        for plane in PLANES
-    )
+    axes = None if known.mask is None else axes_of(nodule, known.mask)
+    x, y, z = nodule.center_mm
+    measured = (x, y, z if axes is None else axes.height_mm)
+    size_mm = crop_mm(nodule)
+    views = []
+    for plane in PLANES:
+        center = measured if plane == "axial" else nodule.center_mm
+        image = key_image(volume, center, plane, size_mm)
+        slice_ = _slice(measured, volume) if plane == "axial" else None
+        views.append(_picture(image, nodule, count, known, axes, slice_))
+    return tuple(views)
 
 
 def slice_number(nodule: Nodule, volume: CTVolume) -> str:
     """Say on which slice a nodule's centre lies, counted from the feet."""
-    return f"{_slice(nodule, volume)} of {volume.grid.shape[0]}"
+    return f"{_slice(nodule.center_mm, volume)} of {volume.grid.shape[0]}"
 
 
 def overview_figure(volume: CTVolume, nodules: tuple[Nodule, ...]) -> OverviewFigure:
@@ -136,29 +153,60 @@ def overview_figure(volume: CTVolume, nodules: tuple[Nodule, ...]) -> OverviewFi
     )
 
 
-def _picture(image: KeyImage, nodule: Nodule, count: int, slice_count: int) -> Picture:
-    slice_text = f", slice {slice_count}" if image.plane == "axial" else ""
+def _picture(
+    image: KeyImage,
+    nodule: Nodule,
+    count: int,
+    known: NoduleDetails,
+    axes: Axes | None,
+    slice_: int | None,
+) -> Picture:
+    slice_text = f", slice {slice_}" if slice_ is not None else ""
     position = f"{image.axis}{words.NO_BREAK}{words.millimetres(image.position_mm)}"
     left, right, top, bottom = image.edges
+    outline = "" if known.mask is None else outline_path(known.mask, image)
+    drawn: tuple[str, ...] = ()
+    if axes is not None and image.plane == "axial":
+        drawn = (_line(image, axes.long_mm), _line(image, axes.short_mm))
+    said = (
+        f"{words.millimetres(nodule.long_axis_mm)} long and "
+        f"{words.millimetres(nodule.short_axis_mm)} short axis drawn on it"
+        if drawn
+        else f"{words.millimetres(nodule.diameter_mm)} mean diameter"
+    )
     return Picture(
         plane=image.plane,
         source=to_data_uri(image.grey),
         size_mm=image.size_mm,
         ticks=_ticks(image.size_mm, nodule.diameter_mm / 2),
-        arcs=_arcs(image.size_mm, nodule.diameter_mm / 2),
+        outline=outline or _arcs(image.size_mm, nodule.diameter_mm / 2),
+        axes=drawn,
+        heat=_heat(image, known.explanation),
         edges=image.edges,
         caption=f"{words.sentence(image.plane)}{slice_text}, {position}",
         alt=(
             f"Nodule {count}, {image.plane} image at {position}: {nodule.type}, "
-            f"{words.millimetres(nodule.diameter_mm)} mean diameter, at the centre "
-            f"of {words.number(image.size_mm, 0)} mm. {left} is on the left, {right} "
-            f"on the right, {top} at the top, {bottom} at the bottom."
+            f"{said}, at the centre of {words.number(image.size_mm, 0)} mm. {left} is "
+            f"on the left, {right} on the right, {top} at the top, {bottom} at the "
+            "bottom."
         ),
     )
 
 
-def _slice(nodule: Nodule, volume: CTVolume) -> int:
-    z, _, _ = volume.grid.to_index(nodule.center_mm)
+def _line(image: KeyImage, ends_mm: tuple[Point, Point]) -> str:
+    (x0, y0), (x1, y1) = (image.place(end) for end in ends_mm)
+    return f"M{x0:.2f} {y0:.2f}L{x1:.2f} {y1:.2f}"
+
+
+def _heat(image: KeyImage, explanation: Explanation | None) -> str:
+    if explanation is None or explanation.heat is None:
+        return ""
+    largest = float(abs(explanation.heat.points).max())
+    return to_data_uri(heat_pixels(explanation.heat, image, largest))
+
+
+def _slice(point_mm: Point, volume: CTVolume) -> int:
+    z, _, _ = volume.grid.to_index(point_mm)
     return round(float(z)) + 1
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from hilum.errors import InputError
 from hilum.findings import Point
-from hilum.space import Grid
+from hilum.space import FloatArray, Grid
 from hilum.volume import CTVolume, apply_window
 
 Grey = npt.NDArray[np.uint8]
@@ -47,6 +47,7 @@ class KeyImage:
     Attributes:
         plane: How it is cut.
         grey: (rows, columns) uint8, lung window.
+        grid: Its pixels in the patient, one voxel thick.
         size_mm: Length of its side, from edge to edge.
         position_mm: Where it is cut, along the world axis across it: z of an
             axial image, y of a coronal one, x of a sagittal one.
@@ -54,6 +55,7 @@ class KeyImage:
 
     plane: Plane
     grey: Grey
+    grid: Grid
     size_mm: float
     position_mm: float
 
@@ -74,6 +76,37 @@ class KeyImage:
         R right, L left, A anterior, P posterior, H head, F feet.
         """
         return _EDGES[self.plane]
+
+    def points_mm(self, step: int) -> FloatArray:
+        """Give where in the patient every so manieth pixel lies.
+
+        Args:
+            step: How many pixels apart; the first is in the middle of a step.
+
+        Returns:
+            (rows, columns, 3) world points (x, y, z), row 0 at the top.
+        """
+        at = np.arange(step / 2 - 0.5, len(self.grey), step)
+        index = np.zeros((len(at), len(at), 3))
+        across = 2 - _AXIS[self.plane]
+        row, column = (axis for axis in range(3) if axis != across)
+        rows = at if self.plane == "axial" else len(self.grey) - 1 - at
+        index[..., row], index[..., column] = rows[:, None], at
+        return self.grid.to_world(index)
+
+    def place(self, point_mm: npt.ArrayLike) -> tuple[float, float]:
+        """Find a point on the picture, as seen along the axis across it.
+
+        Args:
+            point_mm: World point (x, y, z).
+
+        Returns:
+            Distance in mm from the left edge and from the top edge.
+        """
+        across = 2 - _AXIS[self.plane]
+        index = np.delete(self.grid.to_index(point_mm), across)
+        y, x = ((index + 0.5) * self.pixel_mm).tolist()
+        return x, y if self.plane == "axial" else self.size_mm - y
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +171,7 @@ def key_image(
     upright = voxels if plane == "axial" else voxels[::-1]
     hu = upright.squeeze(2 - _AXIS[plane])
     grey = apply_window(hu, level_hu=LUNG_LEVEL_HU, width_hu=LUNG_WIDTH_HU)
-    return KeyImage(plane, grey, size_mm, position_mm)
+    return KeyImage(plane, grey, grid, size_mm, position_mm)
 
 
 def overview(volume: CTVolume) -> Overview:
@@ -171,14 +204,15 @@ def overview(volume: CTVolume) -> Overview:
     return Overview(grey, width_mm, height_mm, volume.grid)
 
 
-def to_data_uri(grey: Grey) -> str:
+def to_data_uri(pixels: Grey) -> str:
     """Pack a picture into a `data:` address, as PNG.
 
     Args:
-        grey: (rows, columns) uint8.
+        pixels: (rows, columns) uint8, grey; or (rows, columns, 4), with colour and
+            opacity.
     """
     buffer = BytesIO()
-    Image.fromarray(grey).save(buffer, format="PNG", compress_level=4)
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=4)
     return "data:image/png;base64," + b64encode(buffer.getvalue()).decode("ascii")
 
 

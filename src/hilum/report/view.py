@@ -5,21 +5,17 @@ Every text here is plain: the template escapes it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from hilum.findings import Assessment, Guidelines, Nodule, Notice, Probability
+from hilum.findings import Assessment, Guidelines, Notice, Provenance, Scope
 from hilum.report import changes, words
-from hilum.report.figures import (
-    OverviewFigure,
-    Picture,
-    overview_figure,
-    pictures,
-    slice_number,
-)
+from hilum.report.cards import Chance, NoduleView, chance, nodule_views
+from hilum.report.details import NoduleDetails, details_for
+from hilum.report.figures import OverviewFigure, overview_figure
 from hilum.volume import CTVolume
 
-PICTURED = 12
 NOTICES_SHOWN = 4
 
 _STAGES = {
@@ -37,40 +33,6 @@ _GUIDELINES = {
     "brock": "Brock (PanCan) model",
     "mayo": "Mayo model",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Chance:
-    """A probability as text, and as percent for its bar.
-
-    Attributes:
-        text: The value, or why there is none.
-        interval: From where to where, or empty.
-        percents: Low, value and high; None when not known.
-    """
-
-    text: str
-    interval: str
-    percents: tuple[float, float, float] | None
-
-
-@dataclass(frozen=True, slots=True)
-class NoduleView:
-    """One nodule: a line of the table and, for the first few, pictures."""
-
-    count: int
-    place: str
-    type: str
-    diameter: str
-    axes: str
-    volume: str
-    solid: str
-    score: str
-    malignancy: Chance
-    z: str
-    slice: str
-    attributes: str
-    pictures: tuple[Picture, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +55,14 @@ class GuidelineView:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was measured to tell whether the figures hold."""
+
+    passed: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class PageView:
     """The whole page.
 
@@ -102,6 +72,11 @@ class PageView:
         caveats: What stands beside the probability, whatever else is read.
         comparison: What the scan was held against; empty without a prior.
         changes: Which nodule, and what became of it.
+        outlined: Whether outlines are drawn on key images.
+        heated: Whether any image can show what counts for the rating.
+        looked: Whether the look of any nodule is told.
+        explained: Whether any rating is explained.
+        categorised: Whether nodules have a category of their own.
     """
 
     series_uid: str
@@ -109,10 +84,16 @@ class PageView:
     in_scope: bool
     given: bool
     reasons: tuple[str, ...]
+    checks: tuple[Check, ...]
     chance: Chance
     meaning: str
     caveats: tuple[str, ...]
     nodules: tuple[NoduleView, ...]
+    outlined: bool
+    heated: bool
+    looked: bool
+    explained: bool
+    categorised: bool
     overview: OverviewFigure
     notice_count: int
     notices: tuple[NoticeGroup, ...]
@@ -127,30 +108,44 @@ class PageView:
     settings: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
 
-def page_view(assessment: Assessment, volume: CTVolume) -> PageView:
+def page_view(
+    assessment: Assessment,
+    volume: CTVolume,
+    details: Sequence[NoduleDetails] = (),
+) -> PageView:
     """Gather all that the page shows.
 
     Args:
         assessment: What was concluded.
         volume: What it was concluded from.
+        details: What else is known of the nodules, in the order of the assessment.
+
+    Raises:
+        InputError: The details are not of these nodules, or a nodule lies outside
+            the volume.
     """
     in_scope = assessment.scope.in_scope
     # out of scope a number is there only when the caller insisted on it
     given = in_scope or assessment.cancer_probability.value is not None
     run = assessment.provenance
+    known = details_for(assessment, details)
+    nodules = nodule_views(assessment, volume, known, given=given)
     return PageView(
         series_uid=words.value(assessment.series_uid),
         scan=_scan(volume),
         in_scope=in_scope,
         given=given,
         reasons=assessment.scope.reasons,
-        chance=_chance(assessment.cancer_probability, given),
+        checks=_checks(assessment.scope),
+        chance=chance(assessment.cancer_probability, given),
         meaning=words.meaning(assessment.cancer_probability),
         caveats=tuple(n.message for n in assessment.notices if n.code in _CAVEATS),
-        nodules=tuple(
-            _nodule(nodule, count, volume, given)
-            for count, nodule in enumerate(assessment.nodules, start=1)
-        ),
+        nodules=nodules,
+        outlined=any(item.mask is not None for item in known),
+        heated=any(n.why is not None and n.why.heat for n in nodules if n.pictures),
+        looked=any(n.attributes for n in nodules),
+        explained=any(n.why is not None for n in nodules),
+        categorised=any(n.guideline is not None for n in nodules),
         overview=overview_figure(volume, assessment.nodules),
         notice_count=len(assessment.notices),
         notices=_notices(assessment.notices),
@@ -158,17 +153,19 @@ def page_view(assessment: Assessment, volume: CTVolume) -> PageView:
         comparison=changes.heading(assessment.comparison),
         changes=changes.lines(assessment.comparison),
         version=run.version,
-        timings=tuple(
-            (words.label(stage), f"{words.number(seconds, 2)}{words.NO_BREAK}s")
-            for stage, seconds in run.timings_s.items()
-        ),
+        timings=_timings(run),
         source=_source(run.source),
         facts=words.rows(run.facts),
         weights=tuple((words.value(k), v) for k, v in run.weights.items()),
-        settings=tuple(
-            (stage, words.rows(table if isinstance(table, dict) else {stage: table}))
-            for stage, table in run.settings.items()
-        ),
+        settings=_settings(run),
+    )
+
+
+def _checks(scope: Scope) -> tuple[Check, ...]:
+    """List what was measured for the verdict, as far as the record holds it."""
+    return tuple(
+        Check(bool(check.get("passed")), str(check.get("message", "")))
+        for check in scope.to_json().get("checks", [])
     )
 
 
@@ -195,6 +192,22 @@ def _scan(volume: CTVolume) -> tuple[tuple[str, str], ...]:
     return tuple(lines)
 
 
+def _timings(run: Provenance) -> tuple[tuple[str, str], ...]:
+    """List how long each stage took."""
+    return tuple(
+        (words.label(stage), f"{words.number(seconds, 2)}{words.NO_BREAK}s")
+        for stage, seconds in run.timings_s.items()
+    )
+
+
+def _settings(run: Provenance) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """List the settings of each stage."""
+    return tuple(
+        (stage, words.rows(table if isinstance(table, dict) else {stage: table}))
+        for stage, table in run.settings.items()
+    )
+
+
 def _source(tree: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """List what is known of the scan, inner tables without their name."""
     known: dict[str, Any] = {}
@@ -203,42 +216,6 @@ def _source(tree: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     if isinstance(known.get("acquired"), str):
         known["acquired"] = words.date(known["acquired"])
     return words.rows({k: v for k, v in known.items() if v is not None})
-
-
-def _chance(probability: Probability, given: bool) -> Chance:
-    if not given:
-        return Chance(words.NOT_GIVEN, "", None)
-    low, value, high = probability.low, probability.value, probability.high
-    if low is None or value is None or high is None:
-        return Chance(words.NOT_ESTIMATED, "", None)
-    percents = (100 * low, 100 * value, 100 * high)
-    return Chance(words.percent(value), words.interval(probability), percents)
-
-
-def _nodule(nodule: Nodule, count: int, volume: CTVolume, given: bool) -> NoduleView:
-    solid = words.millimetres(nodule.solid_diameter_mm)
-    attributes = nodule.attributes
-    return NoduleView(
-        count=count,
-        place=words.sentence(words.place(nodule)),
-        type=words.sentence(nodule.type),
-        diameter=words.number(nodule.diameter_mm),
-        axes=words.TIMES.join(
-            map(words.number, (nodule.long_axis_mm, nodule.short_axis_mm))
-        ),
-        volume=words.number(nodule.volume_mm3, 0),
-        solid=solid if nodule.solid_diameter_mm > 0 else "none",
-        score=words.number(nodule.detection_score, 2),
-        malignancy=_chance(nodule.malignancy, given),
-        z=words.number(nodule.center_mm[2]),
-        slice=slice_number(nodule, volume),
-        attributes=", ".join(
-            f"{item.name} {words.number(getattr(attributes, item.name))}"
-            for item in fields(attributes)
-            if getattr(attributes, item.name) is not None
-        ),
-        pictures=pictures(nodule, count, volume) if count <= PICTURED else (),
-    )
 
 
 def _notices(notices: tuple[Notice, ...]) -> tuple[NoticeGroup, ...]:

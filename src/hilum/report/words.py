@@ -180,7 +180,19 @@ def value(item: Any) -> str:
         return ", ".join(map(value, item))
     if isinstance(item, dict):
         return ", ".join(f"{label(str(k))} {value(v)}" for k, v in item.items())
-    return _without_folders(str(item))
+    return signs(_without_folders(str(item)))
+
+
+def signs(text: str) -> str:
+    """Write the comparisons of a rule as they are printed.
+
+    Example:
+        >>> signs("solid: >= 8 and < 15 mm -> 4A").encode("ascii", "xmlcharrefreplace")
+        b'solid: &#8805; 8 and < 15 mm &#8594; 4A'
+    """
+    for typed, printed in (("->", "\u2192"), (">=", "\u2265"), ("<=", "\u2264")):
+        text = text.replace(typed, printed)
+    return text
 
 
 def rows(tree: dict[str, Any], above: str = "") -> tuple[tuple[str, str], ...]:

@@ -26,7 +26,7 @@ from hilum._optional import require
 from hilum.errors import InputError, WeightsError
 from hilum.formats.atomic import replacing, writing
 from hilum.runtime.predictor import PRECISION_HINTS, Arrays, Predictor
-from hilum.runtime.weights import digests_of
+from hilum.runtime.weights import BESIDE, digests_of
 
 FP32_TOLERANCE = 1e-4
 """How far apart the outputs of Keras and of the fp32 export may be."""
@@ -60,8 +60,8 @@ def export_weights(
 
     Args:
         source: A `.keras` file.
-        out: The `.xml`; files of that name are replaced. A `.calibration.json` beside
-            the source is copied along.
+        out: The `.xml`; files of that name are replaced. A `.calibration.json` and a
+            `.typical.json` beside the source are copied along.
         precision: "fp32", "bf16" or "int8".
         calibration: Real inputs, each with the axis of the batch; the outputs are
             compared on the first 16. Without any, on random HU.
@@ -95,10 +95,10 @@ def export_weights(
                 f"{difference:.1e}, more than {FP32_TOLERANCE:.0e}. "
                 "Use the .keras file."
             )
-        calibration_file = source.with_suffix(".calibration.json")
-        if calibration_file.is_file():
-            beside = made.with_suffix(".calibration.json")
-            beside.write_bytes(calibration_file.read_bytes())
+        for suffix in BESIDE:
+            if source.with_suffix(suffix).is_file():
+                content = source.with_suffix(suffix).read_bytes()
+                made.with_suffix(suffix).write_bytes(content)
         _move(made, out, precision, source)
     size = sum(p.stat().st_size for p in (out, out.with_suffix(".bin")))
     return Export(
@@ -166,10 +166,8 @@ def _move(made: Path, out: Path, precision: str, source: Path) -> None:
     note = {"precision": precision, "source": source.name, "sha256": digests_of(made)}
     with writing(out):
         out.with_suffix(".json").unlink(missing_ok=True)
-        suffixes = [".bin", ".xml"]
-        if made.with_suffix(".calibration.json").is_file():
-            suffixes.insert(0, ".calibration.json")
-        for suffix in suffixes:
+        beside = [s for s in BESIDE if made.with_suffix(s).is_file()]
+        for suffix in (*beside, ".bin", ".xml"):
             with replacing(out.with_suffix(suffix)) as file:
                 file.write(made.with_suffix(suffix).read_bytes())
         with replacing(out.with_suffix(".json")) as file:

@@ -24,6 +24,9 @@ from hilum.formats.atomic import replacing
 SUFFIXES = (".keras", ".xml")
 """Of a Keras model, and of an OpenVINO IR, whose `.bin` lies beside it."""
 
+BESIDE = (".calibration.json", ".typical.json")
+"""What may lie beside weights: how ratings become probabilities, what is typical."""
+
 
 def weights_folder() -> Path:
     """Find the folder of the weights that come with the package."""
@@ -73,10 +76,10 @@ def digest_of(path: Path) -> str:
 
 
 def parts_of(path: Path) -> tuple[Path, ...]:
-    """Name the files that make up some weights, their calibration included."""
-    calibration = path.with_suffix(".calibration.json")
+    """Name the files that make up some weights, those beside them included."""
+    beside = (path.with_suffix(suffix) for suffix in BESIDE)
     binary = (path.with_suffix(".bin"),) if path.suffix == ".xml" else ()
-    return (path, *binary, *((calibration,) if calibration.is_file() else ()))
+    return (path, *binary, *(file for file in beside if file.is_file()))
 
 
 def digests_of(path: Path) -> dict[str, str]:
