@@ -20,6 +20,7 @@ from typing import Any
 from hilum._talk import Talk
 from hilum._version import __version__
 from hilum.cli.clinical import add_risk, facts_of
+from hilum.cli.deidentify import add_deidentify
 from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
 from hilum.errors import HilumError
 
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         add_train,
         add_export,
         add_calibrate,
+        add_deidentify,
     ):
         add(commands)
     inner = [*add_risk(commands), *add_evaluate(commands)]

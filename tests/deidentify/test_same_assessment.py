@@ -1,0 +1,32 @@
+"""hilum comes to the same conclusions on the copy."""
+
+import json
+import re
+
+import pytest
+
+import hilum
+from hilum.deidentify import Key, deidentify
+from hilum.pipeline import read_and_assess
+
+KEY = Key(b"a key that is used for tests only")
+UID = re.compile(r"\d+(?:\.\d+){4,}|…\d+")
+
+
+def conclusions(folder):
+    _, result = read_and_assess(folder)
+    tree = result.to_json()
+    del tree["provenance"]["timings_s"]
+    return UID.sub("UID", json.dumps(tree, sort_keys=True))
+
+
+@pytest.mark.slow
+def test_on_a_phantom(tmp_path):
+    settings = hilum.PhantomSettings(
+        seed=5, shape=(90, 128, 128), spacing_mm=(3.5, 2.8, 2.8)
+    )
+    hilum.write_phantom(hilum.make_phantom(settings), tmp_path / "in")
+    deidentify(tmp_path / "in", tmp_path / "out", key=KEY)
+    before, after = conclusions(tmp_path / "in"), conclusions(tmp_path / "out")
+    assert before == after
+    assert len(json.loads(before)["nodules"]) > 0
