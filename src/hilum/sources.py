@@ -1,23 +1,30 @@
 """Where a CT comes from: one function for whatever the user named.
 
-`dicom` and `formats` do the reading; this decides which of the two.
+`dicom` and `formats` do the reading; this decides which of the two. What lies on a
+DICOMweb server is fetched first, into a folder that is gone afterwards.
 """
 
 from __future__ import annotations
 
+import re
+import tempfile
 from pathlib import Path
 
 from hilum import dicom, formats
 from hilum._names import name_of
-from hilum.errors import InputError
+from hilum.errors import HilumError, InputError
 from hilum.volume import CTVolume
+
+_ADDRESS = re.compile("dicomwebs?:/")
 
 
 def read_ct(source: str | Path, *, series_uid: str | None = None) -> CTVolume:
     """Read a CT from whatever it is stored in.
 
     Args:
-        source: A DICOM folder, file or zip, or a NIfTI, MetaImage or npz file.
+        source: A DICOM folder, file or zip, or a NIfTI, MetaImage or npz file; or
+            the address of a study, `dicomweb://HOST/…/studies/UID` (`dicomwebs`
+            over TLS; a token is read from HILUM_DICOMWEB_TOKEN).
         series_uid: The series to read where there are several, by its whole UID
             or the end of it; by default the best chest series is chosen.
 
@@ -26,7 +33,10 @@ def read_ct(source: str | Path, *, series_uid: str | None = None) -> CTVolume:
 
     Raises:
         InputError: There is no chest CT that can be read, and why.
+        UnreachableError: The DICOMweb server cannot be reached.
     """
+    if _ADDRESS.match(str(source)):
+        return _read_dicomweb(str(source), series_uid)
     source = Path(source)
     try:
         exists, is_file = source.exists(), source.is_file()
@@ -49,6 +59,28 @@ def read_ct(source: str | Path, *, series_uid: str | None = None) -> CTVolume:
             )
         return formats.read_volume(source)
     return dicom.read_dicom(source, series_uid=series_uid)
+
+
+def _read_dicomweb(address: str, series_uid: str | None) -> CTVolume:
+    from hilum.dicomweb import (  # noqa: PLC0415  seldom used
+        Server,
+        fetch_series,
+        parse_address,
+        read_token,
+    )
+
+    server = Server(parse_address(address), read_token())
+    try:
+        with tempfile.TemporaryDirectory(prefix="hilum-") as folder:
+            fetch_series(server, Path(folder))
+            return dicom.read_dicom(Path(folder), series_uid=series_uid)
+    except OSError as error:
+        if isinstance(error, HilumError):
+            raise
+        raise InputError(
+            f"Cannot keep what the DICOMweb server sends: {error.strerror}. Make room, "
+            "or set TMPDIR to a folder with room."
+        ) from error
 
 
 def convert(

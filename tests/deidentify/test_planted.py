@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pydicom
 import pytest
-from planting import SECRETS, plant
 from dicom_beside import zip_folder
 from dicom_maker import (
     LOSSLESS,
@@ -18,6 +17,7 @@ from dicom_maker import (
     write_slice,
     write_slices,
 )
+from planting import SECRETS, plant
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless
 
@@ -206,7 +206,8 @@ def test_references_still_meet(tmp_path):
     write_slices(slices, tmp_path / "in")
     deidentify(tmp_path / "in", tmp_path / "out", key=KEY)
     by_number = {
-        int(ds.InstanceNumber): ds for ds in map(pydicom.dcmread, copies(tmp_path / "out"))
+        int(ds.InstanceNumber): ds
+        for ds in map(pydicom.dcmread, copies(tmp_path / "out"))
     }
     first, second = (by_number[int(ds.InstanceNumber)] for ds in slices[:2])
     (kept,) = first.ReferencedImageSequence
@@ -236,8 +237,12 @@ def test_again_is_the_same_and_another_key_is_not(tmp_path):
     zipped = zip_folder(tmp_path / "in", tmp_path / "in.zip")
     for source, out in ((tmp_path / "in", "a"), (tmp_path / "in", "a"), (zipped, "b")):
         deidentify(source, tmp_path / out, key=KEY)
-    one = {p.relative_to(tmp_path / "a"): p.read_bytes() for p in copies(tmp_path / "a")}
-    two = {p.relative_to(tmp_path / "b"): p.read_bytes() for p in copies(tmp_path / "b")}
+    one = {
+        p.relative_to(tmp_path / "a"): p.read_bytes() for p in copies(tmp_path / "a")
+    }
+    two = {
+        p.relative_to(tmp_path / "b"): p.read_bytes() for p in copies(tmp_path / "b")
+    }
     assert one == two
     assert len(one) == 4
     deidentify(zipped, tmp_path / "c", key=Key(b"another key, as long as the first"))

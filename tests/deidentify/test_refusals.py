@@ -219,7 +219,9 @@ def test_the_key_is_never_shown_and_never_weak(capsys, tmp_path, monkeypatch):
     assert "tests only" not in repr(KEY)
 
 
-def test_a_key_from_the_environment_a_file_or_the_keyboard_is_one(tmp_path, monkeypatch):
+def test_a_key_from_the_environment_a_file_or_the_keyboard_is_one(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("HILUM_DEIDENTIFY_KEY", "schlüssel for the tests")
     from_environment = read_key(None)
     (tmp_path / "key").write_text("schlüssel for the tests\r\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 
 import pytest
 
@@ -17,16 +18,19 @@ def conclusions(folder):
     _, result = read_and_assess(folder)
     tree = result.to_json()
     del tree["provenance"]["timings_s"]
-    return UID.sub("UID", json.dumps(tree, sort_keys=True))
+    day = tree["provenance"]["source"]["acquisition"].pop("acquired")
+    return UID.sub("UID", json.dumps(tree, sort_keys=True)), day
 
 
 @pytest.mark.slow
 def test_on_a_phantom(tmp_path):
     settings = hilum.PhantomSettings(
-        seed=5, shape=(90, 128, 128), spacing_mm=(3.5, 2.8, 2.8)
+        seed=5, shape=(60, 128, 128), spacing_mm=(5, 2.8, 2.8)
     )
-    hilum.write_phantom(hilum.make_phantom(settings), tmp_path / "in")
-    deidentify(tmp_path / "in", tmp_path / "out", key=KEY)
-    before, after = conclusions(tmp_path / "in"), conclusions(tmp_path / "out")
+    series = hilum.write_phantom(hilum.make_phantom(settings), tmp_path / "in")
+    deidentify(series, tmp_path / "out", key=KEY)
+    (before, day), (after, moved) = conclusions(series), conclusions(tmp_path / "out")
     assert before == after
     assert len(json.loads(before)["nodules"]) > 0
+    days = date.fromisoformat(moved) - date.fromisoformat(day)
+    assert -3650 <= days.days <= -1
