@@ -70,9 +70,7 @@ def parse_address(text: str, *, whole_server: bool = False) -> Address:
     text = str(text)
     match = _START.match(text)
     if not match:
-        raise InputError(
-            f"This is no address of a DICOMweb server, such as {_EXAMPLE}."
-        )
+        raise InputError(f"This is no DICOMweb address such as {_EXAMPLE}.")
     secure = match[1] == "dicomwebs"
     try:
         parts = urlsplit(_START.sub("https://" if secure else "http://", text))

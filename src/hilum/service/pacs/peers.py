@@ -108,6 +108,7 @@ def connect(
         The association of pynetdicom.
 
     Raises:
+        InputError: It knows none of the classes.
         PeerError: It does not answer, or refuses us.
     """
     pynetdicom = require("pynetdicom", extra="serve", to="to connect to a DICOM node")
@@ -126,6 +127,11 @@ def connect(
         ext_neg=roles,
         evt_handlers=handlers,
     )
+    if association.rejected_contexts and not association.accepted_contexts:
+        raise InputError(
+            f"The DICOM node {peer.title} does not take any of what we offer, such as "
+            f"class {contexts[0][0]}. Let it take them, or leave out that format."
+        )
     if not association.is_established:
         why = "refuses us" if association.is_rejected else "does not answer"
         raise PeerError(
