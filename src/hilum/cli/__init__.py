@@ -21,6 +21,7 @@ from hilum._talk import Talk
 from hilum._version import __version__
 from hilum.cli.clinical import add_risk, facts_of
 from hilum.cli.deidentify import add_deidentify
+from hilum.cli.listen import add_listen
 from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
 from hilum.errors import HilumError
 
@@ -103,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         add_export,
         add_calibrate,
         add_deidentify,
+        add_listen,
     ):
         add(commands)
     inner = [*add_risk(commands), *add_evaluate(commands)]
@@ -120,7 +122,8 @@ def _add_source(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "source",
         type=Path,
-        help="DICOM folder, file or zip, or .nii, .nii.gz, .mha, .mhd, .npz",
+        help="DICOM folder, file or zip, or .nii, .nii.gz, .mha, .mhd, .npz; or "
+        "dicomweb(s)://HOST/PATH/studies/UID",
     )
 
 

@@ -15,6 +15,7 @@ Sources:
 from __future__ import annotations
 
 from hilum.service.pacs.inbox import Inbox, InboxSettings
+from hilum.service.pacs.intake import Intake
 from hilum.service.pacs.node import Node, NodeSettings
 from hilum.service.pacs.peers import Peer, parse_peer
 from hilum.service.pacs.priors import Prior, fetch_study, find_priors, request_move
@@ -23,6 +24,7 @@ from hilum.service.pacs.targets import StoreTarget, StowTarget
 __all__ = [
     "Inbox",
     "InboxSettings",
+    "Intake",
     "Node",
     "NodeSettings",
     "Peer",
