@@ -197,11 +197,14 @@ def _listen(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
     formats = tuple(dict.fromkeys(("json", *args.formats.split(","))))
     settings = service.JobSettings(data=args.data, formats=formats)
     ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    with (
-        service.Jobs(settings, targets=targets_of(args)) as jobs,
-        listening(args, jobs, talk),
-    ):
-        while not ended.wait(0.5):
-            pass
+    before = signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    try:
+        with (
+            service.Jobs(settings, targets=targets_of(args)) as jobs,
+            listening(args, jobs, talk),
+        ):
+            while not ended.wait(0.5):
+                pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return {"stopped": True}
