@@ -109,6 +109,8 @@ def _plant_where_none_belong(ds, name):
     ds.SoftwareVersions = ["VB10", "edited by Wunderlich"]
     ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL", "WUNDERLICH"]
     ds.WindowCenterWidthExplanation = "Rosalinde"
+    ds.FilterType = "W_WUNDERLICH_1"
+    ds.BodyPartExamined = BIRTH_DATE
     ds.add(DataElement(0x00181271, "LO", name))  # a number by the dictionary
     ds.add(DataElement(0x00281203, "OW", name.encode()))  # a palette
     ds.add(DataElement(0x60000010, "US", 8))

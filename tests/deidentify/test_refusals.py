@@ -81,6 +81,23 @@ def test_what_is_no_picture_is_refused_always(tmp_path, kind):
     assert summary.refused == {"not an image of CT, MR or PET": 1}
 
 
+def test_uids_that_nobody_registered_are_no_way_out(tmp_path):
+    """A class or a transfer syntax is copied as it is, so it must be a known one."""
+    write_slice(image(), tmp_path / "in/fine.dcm")
+    capture = make_beside("secondary-capture")
+    capture.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7731"
+    write_slice(capture, tmp_path / "in/class.dcm")
+    data = (tmp_path / "in/fine.dcm").read_bytes()
+    old, new = b"1.2.840.10008.1.2.1\0", b"1.2.840.7731.19.51\0\0"
+    assert data.count(old) == 1
+    (tmp_path / "in/syntax.dcm").write_bytes(data.replace(old, new))
+    summary = deidentify(tmp_path / "in", tmp_path / "out", key=KEY, options=CHECKED)
+    assert summary.refused == {
+        "not an image of CT, MR or PET": 1,
+        "unknown transfer syntax": 1,
+    }
+
+
 def test_damaged_files_are_counted_and_leave_nothing(tmp_path):
     data = write_slice(image(), tmp_path / "in/fine.dcm").read_bytes()
     (tmp_path / "in/cut.dcm").write_bytes(data[:-40])
@@ -303,5 +320,9 @@ def test_descriptions_keep_known_words_alone(text):
 
 def test_descriptions_by_hand():
     assert clean_description("CHEST  1.25mm  B70f") == "CHEST  1.25mm  B70f"
+    assert (
+        clean_description("ThoraxRoutine  8.0.0  B40f") == "ThoraxRoutine  8.0.0  B40f"
+    )
+    assert clean_description("ThoraxWunderlich Routine") == "Routine"
     assert clean_description("Lung Wunderlich R. 4711 Br40d3") == "Lung Br40d3"
     assert clean_description("Dr. Quacksalber") == ""

@@ -17,16 +17,18 @@ from hilum.deidentify.reading import DEEPEST, Element, elements_of
 
 _NUMBERS = frozenset(
     (
-        *(0x00100020, 0x00100021, 0x00101000, 0x00101001, 0x00101005, 0x00101040),
-        *(0x00101060, 0x00101090, 0x00102154, 0x00080050, 0x00080080, 0x00080081),
-        *(0x00380010, 0x00380060, 0x00402016, 0x00402017, 0x00401001, 0x00400253),
-        *(0x00080092, 0x00080094, 0x00101050, 0x00102299, 0x00120040, 0x00081040),
+        *(0x00100020, 0x00100021, 0x00100030, 0x00101000, 0x00101001, 0x00101005),
+        *(0x00101040, 0x00101050, 0x00101060, 0x00101090, 0x00102154, 0x00102299),
+        *(0x00080050, 0x00080080, 0x00080081, 0x00080092, 0x00080094, 0x00081040),
+        *(0x00120040, 0x00380010, 0x00380060, 0x00400253, 0x00401001, 0x00402016),
+        *(0x00402017,),
     )
 )
-"""PatientID and its issuer, other IDs and names, addresses, telephone numbers, record
+"""PatientID and its issuer, date of birth, other IDs and names, addresses, telephone numbers, record
 numbers, AccessionNumber, institution, admission, orders, procedures."""
 _LEAST_NAME = 3
 _LEAST_NUMBER = 4
+_LEAST_INSIDE = 6
 _LEAST_IN_PIXELS = 6
 _WORDS = re.compile(r"[\w']+")
 _ORDINARY = frozenset(
@@ -60,10 +62,14 @@ class Identifiers:
             self.words.add(text)
 
     def are_in(self, text: str) -> bool:
-        """Tell whether a text holds one of them as a word."""
+        """Tell whether a text holds one of them; a short one only as a whole word."""
         text = text.upper()
         return any(
-            word in text and re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text)
+            word in text
+            and (
+                len(word) >= _LEAST_INSIDE
+                or re.search(rf"(?<![A-Z0-9]){re.escape(word)}(?![A-Z0-9])", text)
+            )
             for word in self.words
         )
 

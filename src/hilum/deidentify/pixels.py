@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID_dictionary
 
 from hilum.deidentify.identifiers import Identifiers
 from hilum.deidentify.profile import PIXEL_DATA
@@ -20,6 +21,7 @@ IMAGE_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.128.1": "legacy converted enhanced PET",
 }
 """Classes whose pixels a scanner makes; anything else is refused."""
+_NO_IMAGE = "not an image of CT, MR or PET"
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _ULTRASOUND = ("1.2.840.10008.5.1.4.1.1.3", "1.2.840.10008.5.1.4.1.1.6")
 _DIRECTORY = "1.2.840.10008.1.3.10"
@@ -46,15 +48,15 @@ def find_refusal(dataset: Dataset, *, pixels_checked: bool) -> str | None:
     sop_class = text_of(dataset, _SOP_CLASS)
     if dataset.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY:
         return "directory of a disc"
+    if sop_class not in UID_dictionary:
+        return _NO_IMAGE
     at_risk = _find_risk(dataset, sop_class)
     if at_risk in ("secondary capture", "ultrasound") and pixels_checked:
         at_risk = None
     elif sop_class not in IMAGE_CLASSES and not at_risk:
-        return "not an image of CT, MR or PET"
+        return _NO_IMAGE
     if PIXEL_DATA not in dataset:
-        return (
-            "damaged" if sop_class in IMAGE_CLASSES else "not an image of CT, MR or PET"
-        )
+        return "damaged" if sop_class in IMAGE_CLASSES else _NO_IMAGE
     if not text_of(dataset, _SOP_INSTANCE):
         return "damaged"
     return None if pixels_checked else at_risk

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -99,17 +100,17 @@ def elements_of(dataset: Dataset) -> Iterator[Element]:
     Raises:
         RefusedError: A sequence is damaged.
     """
-    for tag in sorted(dataset.keys() - {_CHARACTER_SET}):
+    for tag in sorted(int(tag) for tag in dataset.keys() - {_CHARACTER_SET}):
         raw = dataset.get_item(tag)
-        vr = find_vr(int(tag))
+        vr = find_vr(tag)
         written = str(raw.VR) if raw.VR else None
         if "SQ" in (vr, written) or raw.VR == "SQ":
-            yield Element(int(tag), vr, "SQ", b"", _items(dataset, int(tag)))
+            yield Element(tag, vr, "SQ", b"", _items(dataset, tag))
             continue
         value = _bytes_of(raw, dataset)
         is_open = bool(getattr(raw, "length", 0) == 0xFFFFFFFF)
         is_open = is_open or bool(getattr(raw, "is_undefined_length", False))
-        yield Element(int(tag), vr, written, value, None, is_open)
+        yield Element(tag, vr, written, value, None, is_open)
 
 
 def _bytes_of(raw: Any, dataset: Dataset) -> bytes:
@@ -145,6 +146,7 @@ def number_of(dataset: Dataset, tag: int) -> int:
     return int.from_bytes(value[:2], "big" if is_big else "little")
 
 
+@lru_cache(maxsize=4096)
 def find_vr(tag: int) -> str | None:
     """Look a tag up in the dictionary of the standard."""
     try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID_dictionary
 
 from hilum._names import name_of
 from hilum.deidentify.cleaning import Cleaner, Person
@@ -226,6 +227,8 @@ def _encoding_of(dataset: Dataset) -> Encoding:
     implicit, little = dataset.original_encoding
     implicit, little = bool(implicit), little is not False
     syntax = str(getattr(dataset.file_meta, "TransferSyntaxUID", "") or "")
+    if syntax and syntax not in UID_dictionary:
+        raise RefusedError("unknown transfer syntax")
     plain = _IMPLICIT if implicit else _EXPLICIT if little else _BIG_ENDIAN
     return Encoding(syntax or plain, implicit, little)
 

@@ -17,7 +17,8 @@ _TIME = re.compile(r"^[\d:]{2,8}(?:\.\d{1,6})?$")
 _AGE = re.compile(r"^(\d{3})([DWMY])$")
 _OLDEST = 90
 _SPLIT = re.compile(r"[^A-Za-z0-9.+]+")
-_MEASURE = re.compile(r"^\d{1,2}(?:\.\d{1,3})?(?:mm|s|kv|cm)?$", re.IGNORECASE)
+_MEASURE = re.compile(r"^\d{1,2}(?:\.\d{1,3}){0,2}(?:mm|s|kv|cm)?$", re.IGNORECASE)
+_HUMP = re.compile(r"[A-Z]?[a-z]+")
 _KERNEL = re.compile(r"^(?:[A-Z][a-z]?\d{2}[a-z]?\d?|FC\d{2}|Q\d{3})$")
 _WORDS = frozenset(
     (
@@ -122,6 +123,7 @@ def clean_description(text: str) -> str:
 
 
 def _is_technical(word: str) -> bool:
-    return bool(
-        word.lower().strip(".") in _WORDS or _MEASURE.match(word) or _KERNEL.match(word)
-    )
+    if word.lower().strip(".") in _WORDS or _MEASURE.match(word) or _KERNEL.match(word):
+        return True
+    humps = _HUMP.findall(word)  # such as `ThoraxRoutine`
+    return "".join(humps) == word and all(hump.lower() in _WORDS for hump in humps)
