@@ -24,8 +24,8 @@ _NUMBERS = frozenset(
         *(0x00402017,),
     )
 )
-"""PatientID and its issuer, date of birth, other IDs and names, addresses, telephone numbers, record
-numbers, AccessionNumber, institution, admission, orders, procedures."""
+"""PatientID and its issuer, date of birth, other IDs and names, addresses, telephone
+numbers, record numbers, AccessionNumber, institution, admission, orders, procedures."""
 _LEAST_NAME = 3
 _LEAST_NUMBER = 4
 _LEAST_INSIDE = 6
