@@ -1,6 +1,7 @@
 """Whatever identifiers a file holds, its copy holds none; and it is the same image."""
 
 import shutil
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from dicom_maker import (
     write_slice,
     write_slices,
 )
+from orthanc import need
 from planting import SECRETS, plant
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless
@@ -190,10 +192,35 @@ def test_known_codes_stay_and_local_ones_go(tmp_path):
     deidentify(tmp_path / "in", tmp_path / "out", key=KEY)
     copy = pydicom.dcmread(copies(tmp_path / "out")[0])
     (anatomy,) = copy.AnatomicRegionSequence
-    assert (anatomy.CodeValue, anatomy.CodeMeaning) == ("51185008", "")
+    assert (anatomy.CodeValue, anatomy.CodeMeaning) == ("51185008", "REMOVED")
+    assert copy.ImageType == ["ORIGINAL", "PRIMARY", "AXIAL", "OTHER"]
     (source,) = copy.SourceImageSequence
     (purpose,) = source.PurposeOfReferenceCodeSequence
     assert purpose.CodeMeaning == "Study"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(),
+        Options(dates="removed", descriptors="removed"),
+        Options(keep_device=True, keep_characteristics=True),
+    ],
+    ids=["default", "removed", "kept"],
+)
+def test_the_copy_breaks_no_rule_that_the_original_kept(tmp_path, options):
+    dciodvfy = need("dciodvfy")
+
+    def errors(path):
+        done = subprocess.run([dciodvfy, path], capture_output=True, text=True)
+        lines = set(done.stderr.splitlines())
+        assert "CTImage" in lines
+        return {line for line in lines if line.startswith("Error")}
+
+    before = write_slice(plant(make_slices(SPEC)[0]), tmp_path / "in/a.dcm")
+    deidentify(tmp_path / "in", tmp_path / "out", key=KEY, options=options)
+    (after,) = copies(tmp_path / "out")
+    assert errors(after) <= errors(before)
 
 
 def test_references_still_meet(tmp_path):

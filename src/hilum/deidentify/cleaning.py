@@ -203,13 +203,24 @@ class Cleaner:
             return _map_text(element, lambda text, _: cap_age(text))
         if element.vr == "UI":  # of a device that is to stay
             return Written(element.tag, "UI", element.value)
+        return self._keep_text(element, vr)
+
+    def _keep_text(self, element: Element, vr: str) -> Written | None:
+        """Keep the bytes if all values are harmless, else the values that are."""
+        kind = element.vr or ""
         texts = _decode(element.value)
-        is_fine = texts is not None and all(
-            self._is_harmless(text, element.vr or "") for text in texts
-        )
-        if is_fine:
+        if texts is None:
+            return Written(element.tag, vr)
+        fine = [self._is_harmless(text, kind) for text in texts]
+        if all(fine):
             return Written(element.tag, vr, element.value)
-        return Written(element.tag, vr)
+        if kind in ("DS", "IS"):
+            return Written(element.tag, vr)
+        kept = (
+            text if is_fine else DUMMIES.get(kind, "")
+            for text, is_fine in zip(texts, fine, strict=True)
+        )
+        return text_element(element.tag, kind, "\\".join(kept))
 
     def _is_harmless(self, text: str, vr: str) -> bool:
         if vr in ("DS", "IS") and not _NUMBER.match(text):

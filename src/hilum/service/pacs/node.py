@@ -52,7 +52,8 @@ class NodeSettings:
         callers: AE titles that may connect; empty: any.
         any_called: Answer also to other titles than `title`.
         most_associations: How many at once.
-        most_bytes: Size of one data set; twice this ends the association.
+        most_bytes: Size of one data set; half as much again ends the association, so
+            that no sender fills the memory.
         idle_s: An association is ended when nothing comes for this long.
 
     Raises:
@@ -65,7 +66,7 @@ class NodeSettings:
     callers: tuple[str, ...] = ()
     any_called: bool = False
     most_associations: int = 10
-    most_bytes: int = 2 << 30
+    most_bytes: int = 1 << 30
     idle_s: float = 60.0
 
     def __post_init__(self) -> None:
@@ -170,7 +171,7 @@ class Node:
         sender = id(event.assoc)
         count = self._bytes.get(sender, 0) + len(event.data)
         self._bytes[sender] = count
-        if count > 2 * self._settings.most_bytes:
+        if 2 * count > 3 * self._settings.most_bytes:
             LOG.warning("an association was aborted: its data set is too large")
             event.assoc.abort()
 
