@@ -57,7 +57,7 @@ _TEXTUAL = frozenset(
 )
 _SHORTS = frozenset(("US", "SS", "OW"))
 _NUMBER = re.compile(r"^[+-]?\d*\.?\d*(?:[eE][+-]?\d+)?$")
-_LOOKS_LIKE_UID = re.compile(r"\d+(?:\.\d+){4,}")
+_LOOKS_LIKE_UID = re.compile(r"\d+(?:\.\d+){4,}|2\.25\.\d{8,}")
 _OUR_OWN = frozenset(
     (0x00100010, 0x00100020, 0x00120062, 0x00120063, 0x00120064, 0x00280303)
 )
