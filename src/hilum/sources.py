@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hilum import dicom, formats
@@ -35,9 +37,51 @@ def read_ct(source: str | Path, *, series_uid: str | None = None) -> CTVolume:
         InputError: There is no chest CT that can be read, and why.
         UnreachableError: The DICOMweb server cannot be reached.
     """
-    if _ADDRESS.match(str(source)):
-        return _read_dicomweb(str(source), series_uid)
-    source = Path(source)
+    with local_source(source) as place:
+        return _read_local(place, series_uid)
+
+
+@contextmanager
+def local_source(source: str | Path) -> Iterator[Path]:
+    """Give a source as a file or folder of this machine, while a block runs.
+
+    Args:
+        source: As for `read_ct`. What lies on a DICOMweb server is fetched into a
+            folder that is removed after the block; everything else is where it is.
+
+    Raises:
+        InputError: The study cannot be had, or there is no room for it.
+        UnreachableError: The DICOMweb server cannot be reached.
+    """
+    if not _ADDRESS.match(str(source)):
+        yield Path(source)
+        return
+    with tempfile.TemporaryDirectory(prefix="hilum-") as folder:
+        _fetch(str(source), Path(folder))
+        yield Path(folder)
+
+
+def _fetch(address: str, folder: Path) -> None:
+    from hilum.dicomweb import (  # noqa: PLC0415  seldom used
+        Server,
+        fetch_series,
+        parse_address,
+        read_token,
+    )
+
+    server = Server(parse_address(address), read_token())
+    try:
+        fetch_series(server, folder)
+    except OSError as error:
+        if isinstance(error, HilumError):
+            raise
+        raise InputError(
+            f"Cannot keep what the DICOMweb server sends: {error.strerror}. Make room, "
+            "or set TMPDIR to a folder with room."
+        ) from error
+
+
+def _read_local(source: Path, series_uid: str | None) -> CTVolume:
     try:
         exists, is_file = source.exists(), source.is_file()
     except OSError as error:
@@ -59,28 +103,6 @@ def read_ct(source: str | Path, *, series_uid: str | None = None) -> CTVolume:
             )
         return formats.read_volume(source)
     return dicom.read_dicom(source, series_uid=series_uid)
-
-
-def _read_dicomweb(address: str, series_uid: str | None) -> CTVolume:
-    from hilum.dicomweb import (  # noqa: PLC0415  seldom used
-        Server,
-        fetch_series,
-        parse_address,
-        read_token,
-    )
-
-    server = Server(parse_address(address), read_token())
-    try:
-        with tempfile.TemporaryDirectory(prefix="hilum-") as folder:
-            fetch_series(server, Path(folder))
-            return dicom.read_dicom(Path(folder), series_uid=series_uid)
-    except OSError as error:
-        if isinstance(error, HilumError):
-            raise
-        raise InputError(
-            f"Cannot keep what the DICOMweb server sends: {error.strerror}. Make room, "
-            "or set TMPDIR to a folder with room."
-        ) from error
 
 
 def convert(

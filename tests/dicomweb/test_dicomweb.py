@@ -1,5 +1,6 @@
 """A DICOMweb client that goes where it was sent, and keeps its token to itself."""
 
+import errno
 import json
 import threading
 from contextlib import contextmanager
@@ -7,13 +8,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from dicom_maker import SERIES, STUDY, make_series
+from dicom_maker import SERIES, STUDY, SeriesSpec, make_series
 from hypothesis import given
 from hypothesis import strategies as st
 from orthanc import free_port
 
 import hilum
-from hilum import cli
+from hilum import cli, dicomweb
 from hilum.dicomweb import (
     Server,
     UnreachableError,
@@ -25,6 +26,7 @@ from hilum.dicomweb import (
     send_files,
 )
 from hilum.errors import InputError
+from hilum.sources import local_source
 
 SERIES_LIST = [
     {"0020000E": {"Value": [SERIES]}, "00080060": {"Value": ["CT"]}},
@@ -277,3 +279,26 @@ def test_stow_counts_what_was_refused(tmp_path):
             b"--" + boundary + head + b"A" * 10 + b"\r\n--" + boundary + head
             + b"B" * 20 + b"\r\n--" + boundary + b"--\r\n"
         )  # fmt: skip
+
+
+def test_what_was_fetched_stays_while_it_is_needed(tmp_path):
+    source = make_series(tmp_path / "in", SeriesSpec(shape=(2, 16, 20)))
+    parts = [path.read_bytes() for path in sorted(source.iterdir())]
+    with (
+        serving(archive(parts)) as (root, _),
+        local_source(f"{root}/studies/{STUDY}") as folder,
+    ):
+        assert [p.read_bytes() for p in sorted(folder.iterdir())] == parts
+    assert not folder.exists()
+    with local_source(source) as place:
+        assert place == source
+    assert source.exists()
+
+
+def test_no_room_for_what_is_fetched(monkeypatch):
+    def fill_up(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(dicomweb, "fetch_series", fill_up)
+    with pytest.raises(InputError, match=r"No space left on device.*TMPDIR"):
+        hilum.read_ct(f"dicomweb://127.0.0.1:{free_port()}/studies/{STUDY}")

@@ -177,7 +177,15 @@ def _add_assess(commands: Commands) -> None:
         action="store_true",
         help="give the probability even when the series is out of scope",
     )
-    command.set_defaults(run=_assess)
+    command.set_defaults(run=_assess_anywhere)
+
+
+def _assess_anywhere(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
+    """Fetch what lies on a server first, and keep it until the documents are done."""
+    from hilum.sources import local_source  # noqa: PLC0415  keeps --help quick
+
+    with local_source(args.source) as source:
+        return _assess(argparse.Namespace(**{**vars(args), "source": source}), talk)
 
 
 def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
