@@ -22,6 +22,7 @@ STAGES = {
     "train": "training",
     "export": "exporting",
     "evaluate": "judging",
+    "deidentify": "copying without the person",
 }
 
 

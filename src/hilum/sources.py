@@ -1,23 +1,32 @@
 """Where a CT comes from: one function for whatever the user named.
 
-`dicom` and `formats` do the reading; this decides which of the two.
+`dicom` and `formats` do the reading; this decides which of the two. What lies on a
+DICOMweb server is fetched first, into a folder that is gone afterwards.
 """
 
 from __future__ import annotations
 
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hilum import dicom, formats
 from hilum._names import name_of
-from hilum.errors import InputError
+from hilum.errors import HilumError, InputError
 from hilum.volume import CTVolume
+
+_ADDRESS = re.compile("dicomwebs?:/")
 
 
 def read_ct(source: str | Path, *, series_uid: str | None = None) -> CTVolume:
     """Read a CT from whatever it is stored in.
 
     Args:
-        source: A DICOM folder, file or zip, or a NIfTI, MetaImage or npz file.
+        source: A DICOM folder, file or zip, or a NIfTI, MetaImage or npz file; or
+            the address of a study, `dicomweb://HOST/…/studies/UID` (`dicomwebs`
+            over TLS; a token is read from HILUM_DICOMWEB_TOKEN).
         series_uid: The series to read where there are several, by its whole UID
             or the end of it; by default the best chest series is chosen.
 
@@ -26,8 +35,53 @@ def read_ct(source: str | Path, *, series_uid: str | None = None) -> CTVolume:
 
     Raises:
         InputError: There is no chest CT that can be read, and why.
+        UnreachableError: The DICOMweb server cannot be reached.
     """
-    source = Path(source)
+    with local_source(source) as place:
+        return _read_local(place, series_uid)
+
+
+@contextmanager
+def local_source(source: str | Path) -> Iterator[Path]:
+    """Give a source as a file or folder of this machine, while a block runs.
+
+    Args:
+        source: As for `read_ct`. What lies on a DICOMweb server is fetched into a
+            folder that is removed after the block; everything else is where it is.
+
+    Raises:
+        InputError: The study cannot be had, or there is no room for it.
+        UnreachableError: The DICOMweb server cannot be reached.
+    """
+    if not _ADDRESS.match(str(source)):
+        yield Path(source)
+        return
+    with tempfile.TemporaryDirectory(prefix="hilum-") as folder:
+        _fetch(str(source), Path(folder))
+        yield Path(folder)
+
+
+def _fetch(address: str, folder: Path) -> None:
+    from hilum.dicomweb import (  # noqa: PLC0415  seldom used
+        Server,
+        fetch_series,
+        parse_address,
+        read_token,
+    )
+
+    server = Server(parse_address(address), read_token())
+    try:
+        fetch_series(server, folder)
+    except OSError as error:
+        if isinstance(error, HilumError):
+            raise
+        raise InputError(
+            f"Cannot keep what the DICOMweb server sends: {error.strerror}. Make room, "
+            "or set TMPDIR to a folder with room."
+        ) from error
+
+
+def _read_local(source: Path, series_uid: str | None) -> CTVolume:
     try:
         exists, is_file = source.exists(), source.is_file()
     except OSError as error:

@@ -22,6 +22,8 @@ from hilum._version import __version__
 from hilum.cli.assess import add_assess, add_series, add_source
 from hilum.cli.clinical import add_risk
 from hilum.cli.compare import add_compare
+from hilum.cli.deidentify import add_deidentify
+from hilum.cli.listen import add_listen
 from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
 from hilum.cli.report import add_report
 from hilum.cli.submission import add_submission
@@ -108,6 +110,8 @@ def _parser() -> argparse.ArgumentParser:
         add_export,
         add_calibrate,
         add_submission,
+        add_deidentify,
+        add_listen,
     ):
         add(commands)
     inner = [*add_risk(commands), *add_evaluate(commands)]

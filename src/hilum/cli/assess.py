@@ -26,7 +26,8 @@ def add_source(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "source",
         type=Path,
-        help="DICOM folder, file or zip, or .nii, .nii.gz, .mha, .mhd, .npz",
+        help="DICOM folder, file or zip, or .nii, .nii.gz, .mha, .mhd, .npz; or "
+        "dicomweb(s)://HOST/PATH/studies/UID",
     )
 
 
@@ -76,7 +77,15 @@ def add_assess(commands: Commands) -> None:
         help="give the probability even when the series is out of scope",
     )
     add_prior(command)
-    command.set_defaults(run=_assess)
+    command.set_defaults(run=_assess_anywhere)
+
+
+def _assess_anywhere(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
+    """Fetch what lies on a server first, and keep it until the documents are done."""
+    from hilum.sources import local_source  # noqa: PLC0415  keeps --help quick
+
+    with local_source(args.source) as source:
+        return _assess(argparse.Namespace(**{**vars(args), "source": source}), talk)
 
 
 def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def find_studies(source: Path) -> Search:
         InputError: There is nothing there, or nothing that is DICOM.
     """
     source = Path(source)
-    files, is_single = _list_files(source)
+    files, is_single = find_files(source)
     if not files:
         kind = "Folder" if source.is_dir() else "Zip"
         raise InputError(
@@ -118,7 +118,7 @@ def _make_studies(headers: Sequence[Header], opener: Opener) -> tuple[Study, ...
     )
 
 
-def _list_files(source: Path) -> tuple[list[File], bool]:
+def find_files(source: Path) -> tuple[list[File], bool]:
     """List the files of a source, and whether it is a single one."""
     try:
         if source.is_dir():
