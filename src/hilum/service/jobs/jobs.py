@@ -13,7 +13,6 @@ from typing import Self
 from hilum._optional import require
 from hilum.errors import InputError
 from hilum.service.jobs.delivery import Target
-from hilum.service.jobs.digest import digest_study
 from hilum.service.jobs.job import FINAL, STAGES, USUAL_S, Job, State
 from hilum.service.jobs.settings import JobSettings
 from hilum.service.jobs.store import Store, explain
@@ -139,6 +138,8 @@ class Jobs:
                 f"There is no target `{unknown[0]}`. Targets are: "
                 f"{', '.join(self.targets) or 'none'}."
             )
+        from hilum.service.jobs.digest import digest_study  # noqa: PLC0415  slow
+
         source = Path(source)
         try:
             digest, size = digest_study(source)
