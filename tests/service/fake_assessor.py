@@ -1,13 +1,16 @@
 """A worker's task for tests: it takes the time it is told and does what it is told.
 
 The study is a folder with a text file of commands: `sleep S`, `crash`, `fail TEXT`,
-`bug`, `memory GB`, `full` (no room on the disk, once).
+`bug`, `memory GB`, `full` (no room on the disk, once), `report` (documents and views
+of a made-up assessment). It may stand behind a DICOM preamble.
 """
 
 import errno
 import json
 import os
+import sys
 import time
+import zipfile
 from pathlib import Path
 
 from hilum.errors import InputError
@@ -16,7 +19,11 @@ from hilum.errors import InputError
 def assess(order, say):
     source, results = Path(order.source), Path(order.results)
     files = [source] if source.is_file() else sorted(source.rglob("*"))
-    text = "\n".join(path.read_text() for path in files if path.is_file())
+    bodies = [path.read_bytes() for path in files if path.is_file()]
+    if source.suffix == ".zip":
+        with zipfile.ZipFile(source) as archive:
+            bodies = [archive.read(name) for name in archive.namelist()]
+    text = "\n".join(b.rpartition(b"DICM")[2].strip(b"\0").decode() for b in bodies)
     results.mkdir(exist_ok=True)
     with (results / "runs.log").open("a") as log:
         log.write("begin\n")
@@ -37,6 +44,9 @@ def assess(order, say):
             }
         }
     )
+    if "report" in text.split():
+        _write_report(results, Path(order.views))
+        return
     part = results / "part"
     part.write_text(json.dumps({"study": len(text)}))
     part.replace(results / "assessment.json")
@@ -60,3 +70,26 @@ def _obey(word, rest, results):
     elif word == "full" and not (results / "once").exists():
         (results / "once").touch()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _write_report(results, views):
+    sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
+    import numpy as np  # noqa: PLC0415  slow, and mostly not needed
+    from report_examples import make_assessment, make_volume  # noqa: PLC0415
+
+    from hilum.formats import write_mask, write_volume  # noqa: PLC0415
+    from hilum.report.documents import FILE_NAMES, write_json  # noqa: PLC0415
+    from hilum.service.jobs.views import GRID_FILE, VIEW_FILES  # noqa: PLC0415
+    from hilum.volume import Mask  # noqa: PLC0415
+
+    volume = make_volume()
+    mask = Mask(np.ones(volume.grid.shape, np.uint8), volume.grid)
+    views.mkdir(exist_ok=True)
+    for name in ("ct", "small"):
+        write_volume(volume, views / VIEW_FILES[name])
+    for name in ("lungs", "nodules"):
+        write_mask(mask, views / VIEW_FILES[name])
+    grid = {"shape": volume.grid.shape, "affine": volume.grid.affine.tolist()}
+    (views / GRID_FILE).write_text(json.dumps(grid))
+    write_json(make_assessment(), results / FILE_NAMES["json"])
+    (results / FILE_NAMES["html"]).write_text("<!doctype html><p>A report.</p>")

@@ -257,29 +257,54 @@ class Jobs:
         self.get(job_id)
         return documents_in(self.store.results(job_id))
 
-    def progress(self, job: Job) -> Progress:
-        """Tell how far a job is, by the times that the last ones took."""
+    def progress(self, jobs: Sequence[Job]) -> tuple[Progress, ...]:
+        """Tell how far jobs are, by the times that the last ones took."""
+        if all(job.is_final for job in jobs):
+            return tuple(Progress(1.0, None) for _job in jobs)
         usual = self.table.usual_s(USUAL_S)
-        total = sum(usual.values())
-        if job.is_final or job.state == "delivering":
-            return Progress(1.0, 0.0 if job.error is None else None)
-        before = self.list(states=("queued", "running"))
-        if job.state == "queued":
-            ahead = sum(1 for other in before if other.created_s < job.created_s)
-            return Progress(0.0, (ahead / self.settings.workers + 1) * total)
-        if job.stage not in STAGES:
-            return Progress(0.0, total)
-        index = STAGES.index(job.stage)
-        past = sum(usual[stage] for stage in STAGES[:index])
-        spent = max(0.0, time.time() - (job.started_s or time.time()))
-        here = usual[job.stage]
-        # a stage that takes longer than usual is nearly, but never quite, over
-        past += min(spent, 0.95 * here)
-        return Progress(past / total, max(total - past, 0.0))
+        waiting = self.list(states=("queued", "running"))
+        return tuple(
+            how_far(job, usual, _ahead(job, waiting) / self.settings.workers)
+            for job in jobs
+        )
 
     def trouble(self) -> str | None:
         """Say why nothing can be stored or begun now, or None when all is well."""
         return self.store.trouble()
+
+
+def how_far(job: Job, usual_s: Mapping[str, float], ahead: float) -> Progress:
+    """Tell how far a job is.
+
+    Args:
+        job: As it is now.
+        usual_s: What each stage usually takes.
+        ahead: How many studies come before it, by worker.
+
+    Example:
+        >>> job = Job(id="0f", state="queued", created_s=0.0)
+        >>> how_far(job, {"read": 2.0, "lungs": 3.0}, ahead=2)
+        Progress(done=0.0, left_s=15.0)
+    """
+    total = sum(usual_s.values())
+    if job.state == "delivering" or job.is_final:
+        return Progress(1.0, None)
+    if job.error is not None:  # it waits, nobody knows how long
+        return Progress(0.0, None)
+    if job.state == "queued":
+        return Progress(0.0, (ahead + 1) * total)
+    if job.stage not in usual_s:
+        return Progress(0.0, total)
+    index = STAGES.index(job.stage)
+    past = sum(usual_s[stage] for stage in STAGES[:index])
+    spent = max(0.0, time.time() - (job.started_s or time.time()))
+    # a stage that takes longer than usual is nearly, but never quite, over
+    past += min(spent, 0.95 * usual_s[job.stage])
+    return Progress(past / total, max(total - past, 0.0))
+
+
+def _ahead(job: Job, waiting: Sequence[Job]) -> int:
+    return sum(1 for other in waiting if other.created_s < job.created_s)
 
 
 def documents_in(results: Path) -> dict[str, Path]:

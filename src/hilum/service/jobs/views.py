@@ -6,12 +6,14 @@ a voxel from the one that was measured; nothing is measured on these files.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from hilum.errors import InputError
 from hilum.findings import Assessment, Candidate
 from hilum.formats import write_mask, write_volume
 from hilum.space import Grid
@@ -26,6 +28,7 @@ VIEW_FILES: dict[View, str] = {
     "lungs": "lungs.nii.gz",
     "nodules": "nodules.nii.gz",
 }
+GRID_FILE = "grid.json"
 
 
 def write_views(volume: CTVolume, assessment: Assessment, folder: Path) -> None:
@@ -43,6 +46,24 @@ def write_views(volume: CTVolume, assessment: Assessment, folder: Path) -> None:
     write_volume(volume.shrink(doubled), folder / VIEW_FILES["small"])  # type: ignore[arg-type]
     write_mask(every_second(lungs), folder / VIEW_FILES["lungs"])
     write_mask(nodules, folder / VIEW_FILES["nodules"])
+    grid = {"shape": volume.grid.shape, "affine": volume.grid.affine.tolist()}
+    (folder / GRID_FILE).write_text(json.dumps(grid))
+
+
+def read_grid(folder: Path) -> Grid:
+    """Read where the voxels of the CT are.
+
+    Args:
+        folder: Of `write_views`.
+
+    Raises:
+        InputError: There are no views.
+    """
+    try:
+        tree = json.loads((folder / GRID_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise InputError("The study has no images to view yet.") from error
+    return Grid(tuple(tree["shape"]), np.array(tree["affine"]))
 
 
 def draw_nodules(volume: CTVolume, assessment: Assessment, lungs: Mask) -> Mask:
