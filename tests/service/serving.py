@@ -27,7 +27,12 @@ class LoggedTarget:
 def main():
     data, studies, out = map(Path, sys.argv[1:])
     settings = JobSettings(
-        data=data, assessor="fake_assessor:assess", workers=2, poll_s=0.1, free_gb=0.001
+        data=data,
+        worker_nice=0,
+        assessor="fake_assessor:assess",
+        workers=2,
+        poll_s=0.1,
+        free_gb=0.001,
     )
     with Jobs(settings, targets={"out": LoggedTarget(out)}) as jobs:
         sys.stdout.write("started\n")

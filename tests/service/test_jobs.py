@@ -56,6 +56,7 @@ def jobs(tmp_path_factory, target):
         delivery_attempts=3,
         delivery_pause_s=0.05,
         worker_gb=0.6,
+        worker_nice=0,
         free_gb=0.001,
     )
     with Jobs(settings, targets={"pacs": target}) as running:
@@ -344,6 +345,7 @@ def test_sweep_removes_what_an_interruption_left(tmp_path):
         ({"worker_gb": 0}, "worker_gb"),
         ({"keep_days": -1}, "keep_days"),
         ({"delivery_attempts": 0}, "delivery_attempts"),
+        ({"worker_nice": 20}, "worker_nice"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(tmp_path, changes, said):
@@ -429,7 +431,10 @@ def test_every_study_is_done_once_though_the_service_is_killed_five_times(
     delivered = [p.name for p in out.iterdir() if p.is_dir()]
     calls = (out / "calls.log").read_text().split()
     assert len(delivered) == count
-    assert sorted(calls) == sorted(f"{name}.out" for name in delivered)
+    assert {f"{name}.out" for name in delivered} == set(calls)
+    # killed between the return of a target and the note of it, it is called again
+    # with the same key; the folder is there then, and nothing is delivered twice
+    assert len(calls) <= count + kills
     runs = [
         path.read_text().count("end")
         for path in (tmp_path / "data" / "studies").glob("*/results/runs.log")

@@ -10,7 +10,7 @@ import uvicorn
 
 from hilum.service.jobs import Jobs, JobSettings
 from hilum.service.web.app import make_app
-from hilum.service.web.serving import address_of, listen
+from hilum.service.web.serving import address_of, configure, listen
 
 
 def dicom(text):
@@ -28,10 +28,7 @@ class Service:
     def client(self, settings, **options):
         """Serve on a free port, and make a client of it."""
         listener = listen(replace(settings, port=0))
-        config = uvicorn.Config(
-            make_app(self.jobs, settings), log_level="error", access_log=False
-        )
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(configure(make_app(self.jobs, settings), settings))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         address = address_of(settings, listener)
@@ -53,6 +50,7 @@ def running(data, **changes):
         "poll_s": 0.05,
         "free_gb": 0.001,
         "workers": 2,
+        "worker_nice": 0,
         **changes,
     }
     with Jobs(JobSettings(data=data, **options)) as jobs:

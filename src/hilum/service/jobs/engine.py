@@ -74,11 +74,16 @@ class Engine:
         self._stopping = threading.Event()
         self._active: set[str] = set()
         self._idle_since: dict[str, float] = {}
-        self._flow = Flow(store.data, settings.database, self)
+        self._flow: Flow | None = None
         self._keeper = threading.Thread(target=self._keep, daemon=True)
 
     def start(self) -> None:
-        """Take up what was interrupted, and begin to work."""
+        """Take up what was interrupted, and begin to work.
+
+        Raises:
+            InputError: Jobs run in this process already.
+        """
+        self._flow = Flow(self._store.data, self._settings.database, self)
         self._store.sweep()
         self._adopt()
         self._flow.start(workers=self._settings.workers, poll_s=self._settings.poll_s)
@@ -87,25 +92,38 @@ class Engine:
 
     def stop(self) -> None:
         """Stop working; what is unfinished goes on at the next start."""
+        if self._flow is None or self._stopping.is_set():
+            return
         self._stopping.set()
         self._workers.stop_all()
         self._flow.stop()
         self._keeper.join(timeout=_LOOK_S)
 
+    @property
+    def flow(self) -> Flow:
+        """What decides when a step runs.
+
+        Raises:
+            InputError: The jobs were not started.
+        """
+        if self._flow is None:
+            raise InputError("The jobs are not running. Use them in a `with` block.")
+        return self._flow
+
     def enqueue(self, job_id: str, attempt: int) -> None:
         """Queue an attempt of a job; the same twice is one."""
-        self._flow.enqueue(job_id, attempt)
+        self.flow.enqueue(job_id, attempt)
 
     def cancel(self, job: Job) -> None:
         """Stop a job, wherever it is."""
         now = {"state": "cancelled", "error": None, "finished_s": time.time()}
         if self._table.change(job.id, now):
-            self._flow.cancel(self._names(job))
+            self.flow.cancel(self._names(job))
             self._workers.stop(job.id)
 
     def forget(self, job: Job) -> None:
         """Remove what is kept of the workflows of a job."""
-        self._flow.forget(self._names(job))
+        self.flow.forget(self._names(job))
 
     def assess(self, job_id: str, attempt: int) -> bool:
         """Run the worker; whether there are documents to deliver."""
@@ -214,6 +232,7 @@ class Engine:
             views=str(self._store.views(job_id)),
             formats=self._settings.formats,
             secret=self._secret,
+            nice=self._settings.worker_nice,
         )
 
         def heard(line: dict[str, Any]) -> None:
@@ -316,13 +335,13 @@ class Engine:
                     for target in job.deliver_to
                     if target not in job.delivered
                 ] or names
-            states = [self._flow.status(name) for name, _queue in names]
+            states = [self.flow.status(name) for name, _queue in names]
             if "unknown" in states and job.state == "queued":
                 self.enqueue(job.id, job.attempt)
             for (name, queue), state in zip(names, states, strict=True):
                 if state == "running" and name not in self._active:
                     if now - self._idle_since.setdefault(name, now) > _ORPHAN_S:
-                        self._flow.resume(name, queue)
+                        self.flow.resume(name, queue)
                         self._idle_since.pop(name)
                 else:
                     self._idle_since.pop(name, None)

@@ -13,12 +13,14 @@ Sources:
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
+from hilum.errors import InputError
 from hilum.service.records.database import sqlalchemy_url, use_write_ahead_log
 
 STUDIES, DELIVERIES = "hilum-studies", "hilum-deliveries"
@@ -58,9 +60,18 @@ class Flow:
         data: The data folder, for SQLite.
         url: Of a PostgreSQL database, or None.
         steps: What the workflows do.
+
+    Raises:
+        InputError: There is one in this process already.
     """
 
+    _one = threading.Lock()
+
     def __init__(self, data: Path, url: str | None, steps: Steps) -> None:
+        if not Flow._one.acquire(blocking=False):
+            raise InputError(
+                "Jobs run in this process already. Stop them, or use another process."
+            )
         file = data / "jobs.sqlite"
         if url is None:
             use_write_ahead_log(file)
@@ -132,6 +143,7 @@ class Flow:
     def stop(self) -> None:
         """Stop working; what is unfinished goes on at the next start."""
         DBOS.destroy(destroy_registry=True)
+        Flow._one.release()
 
 
 def name_workflow(job_id: str, attempt: int, target: str | None = None) -> str:

@@ -87,6 +87,10 @@ class Jobs:
         trace: TracebackType | None,
     ) -> None:
         """Stop working; what is unfinished goes on at the next start."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop working, and let go of the folder and the database."""
         self._engine.stop()
         self.database.dispose()
         self.store.close()

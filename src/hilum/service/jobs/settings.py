@@ -22,6 +22,7 @@ class JobSettings:
         workers: Studies that are assessed at once, each in a process of its own.
         worker_gb: Memory at which a worker is stopped, in GB.
         worker_minutes: Time after which a worker is stopped.
+        worker_nice: How far a worker steps back for the page, 0 to 19.
         keep_days: Age at which a finished study is removed; None: never.
         keep_gb: Size of all studies above which the oldest finished are removed,
             in GB; None: no limit.
@@ -32,7 +33,7 @@ class JobSettings:
         poll_s: How often queues are looked at.
 
     Raises:
-        InputError: A number is not above 0, or there would be over 8 workers.
+        InputError: A number is out of its range.
     """
 
     data: Path
@@ -41,6 +42,7 @@ class JobSettings:
     workers: int = 1
     worker_gb: float = 6.0
     worker_minutes: float = 30.0
+    worker_nice: int = 10
     keep_days: float | None = None
     keep_gb: float | None = None
     free_gb: float = 1.0
@@ -57,6 +59,10 @@ class JobSettings:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"`{name}` must be above 0; got {value}.")
+        if not 0 <= self.worker_nice <= 19:
+            raise InputError(
+                f"`worker_nice` must lie in 0 to 19; got {self.worker_nice}."
+            )
         if self.delivery_attempts < 1 or self.delivery_pause_s < 0:
             raise InputError(
                 "`delivery_attempts` must be at least 1 and `delivery_pause_s` not "

@@ -29,8 +29,6 @@ from hilum.findings import Record
 ORPHANED = 75
 """Exit code of a worker whose service is gone (EX_TEMPFAIL)."""
 
-_GENTLE = 10
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order(Record):
@@ -43,6 +41,7 @@ class Order(Record):
         views: Folder for what the viewer loads.
         formats: Documents to write.
         secret: Key of the digest of the patient, in hexadecimal digits.
+        nice: How far to step back for others.
     """
 
     assessor: str
@@ -51,6 +50,7 @@ class Order(Record):
     views: str
     formats: tuple[str, ...]
     secret: str
+    nice: int = 0
 
 
 Say = Callable[[dict[str, Any]], None]
@@ -67,7 +67,7 @@ def main() -> int:
 
     order = Order.from_json(json.loads(sys.stdin.readline()))
     threading.Thread(target=_stop_with, args=(sys.stdin,), daemon=True).start()
-    _step_back()
+    _step_back(order.nice)
     message = run(order, say)
     say(message)
     return 0 if "done" in message else 1
@@ -107,9 +107,9 @@ def _stop_with(pipe: IO[str]) -> None:
     os._exit(ORPHANED)
 
 
-def _step_back() -> None:
+def _step_back(nice: int) -> None:
     """Let the page go first, and be the first to go when memory runs out."""
-    os.nice(_GENTLE)
+    os.nice(nice)
     score = Path("/proc/self/oom_score_adj")
     if score.exists():
         score.write_text("800")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from hilum.errors import InputError
 from hilum.service.web.context import Context, context_of
 from hilum.service.web.models import JobId, Studies, Study, Upload
 from hilum.service.web.problems import ProblemError, described
@@ -153,10 +154,20 @@ def drop_upload(request: Request, upload: UploadId) -> None:
 
 
 def _submit(context: Context, source: FilePath) -> Study:
-    """Hand a study over, and take away what was received."""
-    job_id = context.jobs.submit(source, origin="upload", move=True)
-    if source.parent.parent == context.jobs.store.data / "incoming":
-        context.jobs.store.discard(source.parent, move=True)
+    """Hand a study over, and take away what was received.
+
+    Raises:
+        InputError: It is no study; or nothing can be stored now, and then what was
+            received stays, so that it can be handed over again.
+    """
+    arrived = source if source.is_dir() else source.parent
+    try:
+        job_id = context.jobs.submit(source, origin="upload", move=True)
+    except InputError as error:
+        if not isinstance(error.__cause__, OSError):
+            context.jobs.store.discard(arrived, move=True)
+        raise
+    context.jobs.store.discard(arrived, move=True)
     return context.study(job_id)
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from hilum._optional import require
 from hilum.errors import InputError
 from hilum.service.jobs import Jobs, JobSettings, Target
 from hilum.service.records.tokens import Tokens
 from hilum.service.web.settings import WebSettings
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 _KEEP_ALIVE_S = 15
 _CONNECTIONS = 512
@@ -39,29 +43,43 @@ def serve(
     uvicorn = require("uvicorn", extra="serve", to="to serve the page")
     from hilum.service.web.app import make_app  # noqa: PLC0415  needs the extra
 
-    listener = listen(web)
-    with listener, Jobs(settings, targets=targets) as jobs:
+    jobs = Jobs(settings, targets=targets)
+    try:
         if web.needs_token and not Tokens(jobs.database).list():
             raise InputError(
                 "A token is needed, and there is none. Make one first: "
                 "hilum token DATA --add NAME"
             )
-        config = uvicorn.Config(
-            make_app(jobs, web),
-            log_level="warning",
-            access_log=False,  # the audit log says who did what
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=5,
-            limit_concurrency=_CONNECTIONS,
-            ssl_certfile=web.tls_cert,
-            ssl_keyfile=web.tls_key,
-        )
-        if started is not None:
-            started(address_of(web, listener))
-        uvicorn.Server(config).run(sockets=[listener])
+        with listen(web) as listener, jobs:
+            server = uvicorn.Server(configure(make_app(jobs, web), web))
+            if started is not None:
+                started(address_of(web, listener))
+            server.run(sockets=[listener])
+    finally:
+        jobs.close()
+
+
+def configure(app: ASGIApp, web: WebSettings) -> Any:
+    """Say how uvicorn is to serve the application.
+
+    Args:
+        app: Of `make_app`.
+        web: How the page is served.
+    """
+    uvicorn = require("uvicorn", extra="serve", to="to serve the page")
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,  # the audit log says who did what
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=5,
+        limit_concurrency=_CONNECTIONS,
+        ssl_certfile=web.tls_cert,
+        ssl_keyfile=web.tls_key,
+    )
 
 
 def listen(web: WebSettings) -> socket.socket:
