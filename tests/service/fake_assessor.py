@@ -79,7 +79,7 @@ def _write_report(results, views):
 
     from hilum.formats import write_mask, write_volume  # noqa: PLC0415
     from hilum.report.documents import FILE_NAMES, write_json  # noqa: PLC0415
-    from hilum.service.jobs.views import GRID_FILE, VIEW_FILES  # noqa: PLC0415
+    from hilum.service.jobs.views import VIEW_FILES, write_grid  # noqa: PLC0415
     from hilum.volume import Mask  # noqa: PLC0415
 
     volume = make_volume()
@@ -89,7 +89,6 @@ def _write_report(results, views):
         write_volume(volume, views / VIEW_FILES[name])
     for name in ("lungs", "nodules"):
         write_mask(mask, views / VIEW_FILES[name])
-    grid = {"shape": volume.grid.shape, "affine": volume.grid.affine.tolist()}
-    (views / GRID_FILE).write_text(json.dumps(grid))
+    write_grid(volume.grid, mask, views)
     write_json(make_assessment(), results / FILE_NAMES["json"])
     (results / FILE_NAMES["html"]).write_text("<!doctype html><p>A report.</p>")

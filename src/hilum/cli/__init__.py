@@ -21,6 +21,7 @@ from hilum._talk import Talk
 from hilum._version import __version__
 from hilum.cli.clinical import add_risk, facts_of
 from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
+from hilum.cli.service import add_serve, add_token
 from hilum.errors import HilumError
 
 Commands = Any
@@ -101,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
         add_train,
         add_export,
         add_calibrate,
+        add_serve,
+        add_token,
     ):
         add(commands)
     inner = [*add_risk(commands), *add_evaluate(commands)]

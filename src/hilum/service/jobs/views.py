@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hilum.errors import InputError
-from hilum.findings import Assessment, Candidate
+from hilum.findings import Assessment, Candidate, Point
 from hilum.formats import write_mask, write_volume
 from hilum.space import Grid
 from hilum.stages.lungs import LungSegmenter
@@ -29,6 +29,8 @@ VIEW_FILES: dict[View, str] = {
     "nodules": "nodules.nii.gz",
 }
 GRID_FILE = "grid.json"
+Box = tuple[Point, Point]
+_OTHERS = ((1, 2), (0, 2), (0, 1))
 
 
 def write_views(volume: CTVolume, assessment: Assessment, folder: Path) -> None:
@@ -46,15 +48,35 @@ def write_views(volume: CTVolume, assessment: Assessment, folder: Path) -> None:
     write_volume(volume.shrink(doubled), folder / VIEW_FILES["small"])  # type: ignore[arg-type]
     write_mask(every_second(lungs), folder / VIEW_FILES["lungs"])
     write_mask(nodules, folder / VIEW_FILES["nodules"])
-    grid = {"shape": volume.grid.shape, "affine": volume.grid.affine.tolist()}
-    (folder / GRID_FILE).write_text(json.dumps(grid))
+    write_grid(volume.grid, lungs, folder)
 
 
-def read_grid(folder: Path) -> Grid:
-    """Read where the voxels of the CT are.
+def write_grid(grid: Grid, lungs: Mask, folder: Path) -> None:
+    """Write where the voxels of the CT are, and the box around the lungs.
+
+    Args:
+        grid: Of the CT.
+        lungs: Labels on it.
+        folder: Gets the file.
+    """
+    found = [np.nonzero(lungs.voxels.any(axis=axes))[0] for axes in _OTHERS]
+    box = None
+    if all(len(along) for along in found):
+        ends = [[along[end] for along in found] for end in (0, -1)]
+        corners = np.array([grid.to_world(end) for end in ends])
+        box = [corners.min(0).tolist(), corners.max(0).tolist()]
+    tree = {"shape": grid.shape, "affine": grid.affine.tolist(), "lungs_mm": box}
+    (folder / GRID_FILE).write_text(json.dumps(tree))
+
+
+def read_grid(folder: Path) -> tuple[Grid, Box | None]:
+    """Read where the voxels of the CT are, and the box around the lungs.
 
     Args:
         folder: Of `write_views`.
+
+    Returns:
+        The grid, and the two corners of the box in mm, the lower first.
 
     Raises:
         InputError: There are no views.
@@ -63,7 +85,7 @@ def read_grid(folder: Path) -> Grid:
         tree = json.loads((folder / GRID_FILE).read_text())
     except (OSError, ValueError) as error:
         raise InputError("The study has no images to view yet.") from error
-    return Grid(tuple(tree["shape"]), np.array(tree["affine"]))
+    return Grid(tuple(tree["shape"]), np.array(tree["affine"])), tree["lungs_mm"]
 
 
 def draw_nodules(volume: CTVolume, assessment: Assessment, lungs: Mask) -> Mask:

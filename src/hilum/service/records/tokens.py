@@ -57,7 +57,7 @@ class Tokens:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def add(self, name: str, role: Role) -> str:
+    def add(self, name: str, role: str) -> str:
         """Make a token and give it; it cannot be shown again.
 
         Raises:

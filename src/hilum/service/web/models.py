@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 JobId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 Millimetres = Annotated[float, Field(allow_inf_nan=False, ge=-10_000, le=10_000)]
-Diameter = Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)]
+Diameter = Annotated[float, Field(ge=0.1, le=300, allow_inf_nan=False)]
 Rating = Annotated[int, Field(ge=1, le=5, strict=True)]
 
 
@@ -154,11 +154,15 @@ class FoundNodule(BaseModel):
 
 
 class Findings(BaseModel):
-    """The nodules of the algorithm, and beside them what readers say."""
+    """The nodules of the algorithm, and beside them what readers say.
+
+    `lungs_mm` are two corners of the box around the lungs, LPS.
+    """
 
     series_uid: str
     nodules: list[FoundNodule]
     annotations: list[Opinion]
+    lungs_mm: tuple[tuple[float, float, float], tuple[float, float, float]] | None
 
 
 class AuditEntry(BaseModel):

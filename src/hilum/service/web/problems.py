@@ -9,6 +9,7 @@ Sources:
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -85,8 +86,11 @@ def add_handlers(app: FastAPI) -> None:
         return _disk_problem(error)
 
     @app.exception_handler(HTTPException)
-    async def http(_request: Request, error: HTTPException) -> Response:
-        return problem_response(error.status_code, str(error.detail), error.headers)
+    async def http(request: Request, error: HTTPException) -> Response:
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(sorted(_methods(request)))
+        return problem_response(error.status_code, str(error.detail), headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> Response:
@@ -99,6 +103,17 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unknown(_request: Request, _error: Exception) -> Response:
         return problem_response(500, "The service failed. Look into its log.")
+
+
+def _methods(request: Request) -> set[str]:
+    """Name the methods of a path: each has a route of its own, and Allow wants all."""
+    path = request.url.path
+    found = set()
+    for shape, route in request.app.openapi()["paths"].items():
+        pattern = re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(shape))
+        if re.fullmatch(pattern, path):
+            found |= {method.upper() for method in route}
+    return found
 
 
 def _disk_problem(error: OSError) -> Response:

@@ -114,7 +114,7 @@ def get_findings(request: Request, study: Id) -> Findings:
     """Give the nodules of the algorithm, and beside them what readers say."""
     context = context_of(request)
     assessment = read_assessment(_document(context, study, "json"))
-    grid = read_grid(context.jobs.store.views(study))
+    grid, lungs_mm = read_grid(context.jobs.store.views(study))
     return Findings(
         series_uid=assessment.series_uid,
         nodules=[
@@ -122,6 +122,7 @@ def get_findings(request: Request, study: Id) -> Findings:
             for number, nodule in enumerate(assessment.nodules, start=1)
         ],
         annotations=[_opinion(a) for a in context.annotations.current(study)],
+        lungs_mm=lungs_mm,
     )
 
 
@@ -141,7 +142,7 @@ def annotate(request: Request, study: Id, said: NewAnnotation) -> Opinion:
         size = size or nodule.diameter_mm
     if place is None or size is None:
         raise ProblemError(422, "A nodule that is added needs its place and its size.")
-    _check_inside(read_grid(context.jobs.store.views(study)), place)
+    _check_inside(read_grid(context.jobs.store.views(study))[0], place)
     before = [
         a
         for a in context.annotations.current(study)
@@ -172,7 +173,7 @@ def change(
     before = _own(context, request, study, annotation)
     values = {k: v for k, v in said.model_dump().items() if v is not None}
     after = replace(before, **values, when_s=now_s())
-    _check_inside(read_grid(context.jobs.store.views(study)), after.center_mm)
+    _check_inside(read_grid(context.jobs.store.views(study))[0], after.center_mm)
     context.annotations.save(after)
     return _opinion(after)
 
