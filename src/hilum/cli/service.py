@@ -160,6 +160,8 @@ def add_token(commands: Commands) -> None:
 def _token(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
     from hilum.service.records.people import manage_tokens  # noqa: PLC0415
 
+    if args.add is not None:
+        talk.say("the token is shown this once; keep it as you keep a password")
     return manage_tokens(
         args.data,
         database=args.database,

@@ -16,14 +16,19 @@ export const WINDOWS = [
 ];
 
 export const PLANES = [
-  { name: "All", type: SLICE_TYPE.MULTIPLANAR },
+  { name: "All", type: SLICE_TYPE.MULTIPLANAR, layout: true },
   { name: "Axial", type: SLICE_TYPE.AXIAL },
   { name: "Coronal", type: SLICE_TYPE.CORONAL },
   { name: "Sagittal", type: SLICE_TYPE.SAGITTAL },
 ];
 
+const THREE = [
+  { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.6, 1] },
+  { sliceType: SLICE_TYPE.CORONAL, position: [0.6, 0, 0.4, 0.5] },
+  { sliceType: SLICE_TYPE.SAGITTAL, position: [0.6, 0.5, 0.4, 0.5] },
+];
 const LUNGS = { R: [0, 70, 70], G: [0, 170, 130], B: [0, 230, 230], A: [0, 64, 64], I: [0, 1, 2] };
-const LUNG_OPACITY = 0.35;
+const LUNG_OPACITY = 0.2;
 const NODULE_OPACITY = 0.55;
 const COLOURS = { found: "#ffb347", accepted: "#6fd08c", rejected: "#ff6b6b", added: "#7cc4ff" };
 const flip = ([x, y, z]) => [-x, -y, z];
@@ -42,8 +47,6 @@ export class Viewer {
       isRadiologicalConvention: true,
       sagittalNoseLeft: true,
       multiplanarShowRender: 0,
-      heroImageFraction: 0.6,
-      heroSliceType: SLICE_TYPE.AXIAL,
       backColor: [0, 0, 0, 1],
       crosshairColor: [0.45, 0.8, 0.9, 0.6],
       crosshairWidth: 1,
@@ -82,9 +85,9 @@ export class Viewer {
     await this.nv.loadVolumes(list);
     if (overlays) {
       this.nv.volumes[1].setColormapLabel(LUNGS);
-      this.nv.volumes[2].setColormapLabel(noduleColours());
+      this.nv.volumes[2].setColormapLabel(noduleColours(this.nv.volumes[2]));
     }
-    this.nv.setSliceType(SLICE_TYPE.MULTIPLANAR);
+    this.planes(0);
     this.window(0);
     // circles follow every change of the picture: size, zoom, plane
     const drawScene = this.nv.drawScene.bind(this.nv);
@@ -128,6 +131,8 @@ export class Viewer {
   }
 
   planes(index) {
+    if (PLANES[index].layout) this.nv.setCustomLayout(THREE);
+    else this.nv.clearCustomLayout();
     this.nv.setSliceType(PLANES[index].type);
   }
 
@@ -205,16 +210,11 @@ function drawCircle(pen, tile, mark, cross, chosen) {
   pen.fillText(mark.label, x + pixels + 6 * ratio, y - pixels);
 }
 
-function noduleColours() {
-  const table = { R: [0], G: [0], B: [0], A: [0], I: [0] };
-  for (let number = 1; number < 256; number += 1) {
-    table.R.push(255);
-    table.G.push(179);
-    table.B.push(71);
-    table.A.push(255);
-    table.I.push(number);
-  }
-  return table;
+// The table has to end with the last label: NiiVue paints label 0 in a longer one.
+function noduleColours(image) {
+  const last = Math.max(1, image.global_max);
+  const all = (value) => [0, ...Array(last).fill(value)];
+  return { R: all(255), G: all(179), B: all(71), A: all(255), I: [...Array(last + 1).keys()] };
 }
 
 // From a point of one scan to that of another: by the boxes around their lungs, and a
