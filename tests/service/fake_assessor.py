@@ -73,6 +73,7 @@ def _obey(word, rest, results):
 
 
 def _write_report(results, views):
+    """Write a made-up assessment of a scan with one bright ball, and its views."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
     import numpy as np  # noqa: PLC0415  slow, and mostly not needed
     from report_examples import make_assessment, make_volume  # noqa: PLC0415
@@ -80,15 +81,24 @@ def _write_report(results, views):
     from hilum.formats import write_mask, write_volume  # noqa: PLC0415
     from hilum.report.documents import FILE_NAMES, write_json  # noqa: PLC0415
     from hilum.service.jobs.views import VIEW_FILES, write_grid  # noqa: PLC0415
-    from hilum.volume import Mask  # noqa: PLC0415
+    from hilum.volume import CTVolume, Mask  # noqa: PLC0415
 
-    volume = make_volume()
-    mask = Mask(np.ones(volume.grid.shape, np.uint8), volume.grid)
+    volume, assessment = make_volume(), make_assessment()
+    index = np.stack(np.indices(volume.grid.shape), -1)
+    apart = volume.grid.to_world(index) - assessment.nodules[0].center_mm
+    ball = np.linalg.norm(apart, axis=-1) < assessment.nodules[0].diameter_mm / 2
+    volume = CTVolume(
+        np.where(ball, 50, volume.hu).astype(np.int16),
+        volume.grid,
+        volume.series_uid,
+        acquisition=volume.acquisition,
+    )
     views.mkdir(exist_ok=True)
     for name in ("ct", "small"):
         write_volume(volume, views / VIEW_FILES[name])
-    for name in ("lungs", "nodules"):
-        write_mask(mask, views / VIEW_FILES[name])
-    write_grid(volume.grid, mask, views)
-    write_json(make_assessment(), results / FILE_NAMES["json"])
+    lungs = np.ones(volume.grid.shape, np.uint8)
+    for name, labels in (("lungs", lungs), ("nodules", ball.astype(np.uint8))):
+        write_mask(Mask(labels, volume.grid), views / VIEW_FILES[name])
+    write_grid(volume.grid, Mask(lungs, volume.grid), views)
+    write_json(assessment, results / FILE_NAMES["json"])
     (results / FILE_NAMES["html"]).write_text("<!doctype html><p>A report.</p>")
