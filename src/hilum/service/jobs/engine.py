@@ -197,6 +197,11 @@ class Engine:
         elif all(name in failed and failed[name][1] for name in left):
             self._fail(job_id, attempt, " ".join(failed[name][0] for name in left))
 
+    def pause(self, seconds: float) -> None:
+        """Wait; end the thread when the service stops."""
+        if self._stopping.wait(seconds):
+            raise SystemExit  # no Exception: DBOS notes nothing, and runs it again
+
     def pauses_s(self) -> list[float]:
         """Give the pause after each failed try of a delivery; none after the last."""
         first, count = self._settings.delivery_pause_s, self._settings.delivery_attempts

@@ -49,6 +49,9 @@ class Steps(Protocol):
     def conclude(self, job_id: str, attempt: int) -> None:
         """Note that the job is done or failed, when no delivery is left."""
 
+    def pause(self, seconds: float) -> None:
+        """Wait; end the thread when the service stops."""
+
     def pauses_s(self) -> list[float]:
         """Give the pause after each failed try of a delivery."""
 
@@ -189,8 +192,7 @@ def _register(steps: Steps) -> Callable[[str, int], None]:
         for pause_s in steps.pauses_s():
             if deliver(job_id, target):
                 break
-            if pause_s:
-                DBOS.sleep(pause_s)
+            steps.pause(pause_s)
         else:
             give_up(job_id, target)
         conclude(job_id, attempt)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hilum._optional import require
@@ -54,9 +56,24 @@ def serve(
             server = uvicorn.Server(configure(make_app(jobs, web), web))
             if started is not None:
                 started(address_of(web, listener))
-            server.run(sockets=[listener])
+            with _ending_on_term():
+                server.run(sockets=[listener])
     finally:
         jobs.close()
+
+
+@contextmanager
+def _ending_on_term() -> Iterator[None]:
+    """Turn SIGTERM into an orderly end: uvicorn raises it anew once it has stopped."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def configure(app: ASGIApp, web: WebSettings) -> Any:
