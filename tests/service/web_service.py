@@ -66,4 +66,4 @@ def wait_until(client, job_id, state, timeout_s=120):
             return job
         assert job["state"] not in ("done", "failed", "cancelled"), job
         assert time.monotonic() < end, job
-        time.sleep(0.05)
+        time.sleep(0.1)

@@ -31,6 +31,16 @@ _VERSION = "hilum-1"
 Status = Literal["unknown", "waiting", "running", "ended"]
 
 
+class _OneLine(logging.Formatter):
+    """What went wrong in one line: no traceback, which could show what a row holds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give the level, and the kind of the error."""
+        kind = record.exc_info[0] if record.exc_info else None
+        first = record.getMessage().splitlines()[0][:160]
+        return f"hilum: dbos: {first} {kind.__name__ if kind else ''}".rstrip()
+
+
 class Steps(Protocol):
     """What the workflows do, step by step; each may be run twice."""
 
@@ -90,6 +100,8 @@ class Flow:
             "notification_listener_polling_interval_sec": 0.5,
         }
         DBOS(config=config)
+        for handler in logging.getLogger("dbos").handlers:
+            handler.setFormatter(_OneLine())
         self._study = _register(steps)
 
     def start(self, *, workers: int, poll_s: float) -> None:
