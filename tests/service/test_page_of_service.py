@@ -158,7 +158,6 @@ BRIGHT = """() => {
   // grey under the cross and 15 mm beside it, as it is drawn on the axial tile
   const { nv, canvas } = hilum.viewer;
   hilum.viewer.showOverlays(false);
-  nv.opts.crosshairWidth = 0;
   nv.drawScene();
   const pen = document.createElement("canvas").getContext("2d");
   [pen.canvas.width, pen.canvas.height] = [canvas.width, canvas.height];
@@ -190,7 +189,8 @@ RIGHT = """() => {
   let sum = 0, count = 0;
   for (let i = 3; i < data.length; i += 4) {
     const x = ((i - 3) / 4) % w;
-    if (data[i] && x >= from && x < to) { sum += x; count += 1; }
+    const orange = data[i] > 99 && data[i - 3] > 2 * data[i - 1];
+    if (orange && x >= from && x < to) { sum += x; count += 1; }
   }
   return { circle: sum / count, middle: (from + to) / 2 };
 }"""
@@ -231,7 +231,7 @@ def test_keys_windows_planes_and_sizes(page, client):
 def test_prior_goes_in_step(page, client):
     prior = open_study(page, client, "report\nprior")
     open_study(page, client, "report\ncurrent")
-    chooser = page.locator("select[aria-label='Prior study']")
+    chooser = page.locator("select[aria-label^=Other]")
     assert chooser.is_enabled()
     chooser.select_option(prior)
     wait_for(page, "hilum.prior() !== null")

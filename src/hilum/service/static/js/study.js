@@ -107,7 +107,7 @@ async function open(main, session, study, options) {
     both((viewer) => viewer.showOverlays(on));
     overlay.setAttribute("aria-pressed", String(on));
   };
-  const chooser = h("select", { "aria-label": "Prior study", disabled: true, onchange: () => choosePrior() });
+  const chooser = h("select", { "aria-label": "Other study of the patient", disabled: true, onchange: () => choosePrior() });
   const linker = h(
     "button",
     {
@@ -139,7 +139,7 @@ async function open(main, session, study, options) {
     stage.classList.toggle("two", Boolean(chooser.value));
     if (!chooser.value) return;
     const viewer = new Viewer("Images of the prior study");
-    viewer.node.append(h("p", { className: "which" }, "prior"));
+    viewer.node.append(h("p", { className: "which" }, chooser.selectedOptions[0].textContent));
     stage.append(viewer.node);
     try {
       const found = await api.findings(chooser.value);
@@ -198,10 +198,10 @@ async function open(main, session, study, options) {
     chooser.disabled = false;
     show(
       chooser,
-      h("option", { value: "" }, "compare with a prior"),
+      h("option", { value: "" }, "compare with"),
       priors.map((other) => h("option", { value: other.id }, `${words.date(other.acquired)} ${other.description ?? ""}`)),
     );
-  } else show(chooser, h("option", { value: "" }, "no prior"));
+  } else show(chooser, h("option", { value: "" }, "no other study"));
 
   const data = await findings.load();
   try {

@@ -22,15 +22,24 @@ export const PLANES = [
   { name: "Sagittal", type: SLICE_TYPE.SAGITTAL },
 ];
 
-const THREE = [
+// Three planes, the axial one largest: beside the others, or above them when narrow.
+const WIDE = [
   { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.6, 1] },
   { sliceType: SLICE_TYPE.CORONAL, position: [0.6, 0, 0.4, 0.5] },
   { sliceType: SLICE_TYPE.SAGITTAL, position: [0.6, 0.5, 0.4, 0.5] },
 ];
+const NARROW = [
+  { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 1, 0.62] },
+  { sliceType: SLICE_TYPE.CORONAL, position: [0, 0.62, 0.5, 0.38] },
+  { sliceType: SLICE_TYPE.SAGITTAL, position: [0.5, 0.62, 0.5, 0.38] },
+];
+const NARROW_BELOW = 1.1;
 const LUNGS = { R: [0, 70, 70], G: [0, 170, 130], B: [0, 230, 230], A: [0, 64, 64], I: [0, 1, 2] };
 const LUNG_OPACITY = 0.2;
 const NODULE_OPACITY = 0.55;
 const COLOURS = { found: "#ffb347", accepted: "#6fd08c", rejected: "#ff6b6b", added: "#7cc4ff" };
+const CROSS = "rgba(124, 196, 216, 0.75)";
+const GAP = 14;
 const flip = ([x, y, z]) => [-x, -y, z];
 
 export class Viewer {
@@ -42,16 +51,14 @@ export class Viewer {
     this.marks = [];
     this.chosen = null;
     this.overlays = true;
+    this.plane = 0;
     this.onMove = () => {};
     this.nv = new Niivue({
       isRadiologicalConvention: true,
       sagittalNoseLeft: true,
       multiplanarShowRender: 0,
       backColor: [0, 0, 0, 1],
-      crosshairColor: [0.45, 0.8, 0.9, 0.6],
-      crosshairWidth: 1,
-      crosshairWidthUnit: "mm",
-      crosshairGap: 12,
+      crosshairWidth: 0, // ours is thin whatever the zoom, and open in its middle
       dragAndDropEnabled: false,
       isResizeCanvas: true,
       loadingText: "loading the images",
@@ -96,6 +103,8 @@ export class Viewer {
       this.draw();
       return said;
     };
+    this.watcher = new ResizeObserver(() => this.arrange());
+    this.watcher.observe(this.node);
     this.nv.drawScene();
   }
 
@@ -131,9 +140,16 @@ export class Viewer {
   }
 
   planes(index) {
-    if (PLANES[index].layout) this.nv.setCustomLayout(THREE);
-    else this.nv.clearCustomLayout();
+    this.plane = index;
+    this.arrange();
     this.nv.setSliceType(PLANES[index].type);
+  }
+
+  arrange() {
+    const { clientWidth, clientHeight } = this.node;
+    const narrow = clientWidth < NARROW_BELOW * clientHeight;
+    if (PLANES[this.plane].layout) this.nv.setCustomLayout(narrow ? NARROW : WIDE);
+    else this.nv.clearCustomLayout();
   }
 
   showOverlays(on) {
@@ -165,40 +181,76 @@ export class Viewer {
     if (this.circles.height !== height) this.circles.height = height;
     const pen = this.circles.getContext("2d");
     pen.clearRect(0, 0, width, height);
-    if (!this.nv.volumes.length || !this.overlays) return;
+    if (!this.nv.volumes.length) return;
     const cross = flip(this.position());
     for (const tile of this.nv.screenSlices) {
       if (tile.axCorSag > 2) continue;
+      drawCross(pen, tile, cross);
+      if (!this.overlays) continue;
       for (const mark of this.marks) drawCircle(pen, tile, mark, cross, mark === this.chosen);
     }
   }
 
   destroy() {
     this.onMove = () => {};
+    this.watcher?.disconnect();
     this.nv.cleanup?.();
     this.nv.gl?.getExtension("WEBGL_lose_context")?.loseContext();
   }
 }
 
-// Where a sphere cuts the plane of a tile, in pixels of the canvas.
-function drawCircle(pen, tile, mark, cross, chosen) {
-  const center = flip(mark.center);
-  const [across, up, along] = [
-    [0, 1, 2],
-    [0, 2, 1],
-    [1, 2, 0],
-  ][tile.axCorSag];
-  const off = center[along] - cross[along];
-  const radius = Math.max(mark.diameter / 2, 1);
-  if (Math.abs(off) >= radius) return;
+// Which axes a tile shows across and up, and along which it is cut.
+const AXES = [
+  [0, 1, 2],
+  [0, 2, 1],
+  [1, 2, 0],
+];
+
+// Where a point (RAS) is on a tile, and the tile itself, in pixels of the canvas.
+function placed(tile, point) {
+  const [across, up] = AXES[tile.axCorSag];
   let [left, top, width, height] = tile.leftTopWidthHeight;
   const mirrored = width < 0;
   if (mirrored) [left, width] = [left + width, -width];
-  const shareX = (center[across] - tile.leftTopMM[0]) / tile.fovMM[0];
-  const shareY = (center[up] - tile.leftTopMM[1]) / tile.fovMM[1];
-  const x = left + (mirrored ? 1 - shareX : shareX) * width;
-  const y = top + (1 - shareY) * height;
-  const pixels = (Math.sqrt(radius ** 2 - off ** 2) * width) / Math.abs(tile.fovMM[0]);
+  const shareX = (point[across] - tile.leftTopMM[0]) / tile.fovMM[0];
+  const shareY = (point[up] - tile.leftTopMM[1]) / tile.fovMM[1];
+  return {
+    x: left + (mirrored ? 1 - shareX : shareX) * width,
+    y: top + (1 - shareY) * height,
+    pixelsPerMm: width / Math.abs(tile.fovMM[0]),
+    box: [left, top, left + width, top + height],
+  };
+}
+
+function drawCross(pen, tile, cross) {
+  const { x, y, box } = placed(tile, cross);
+  const ratio = globalThis.devicePixelRatio || 1;
+  const gap = GAP * ratio;
+  pen.strokeStyle = CROSS;
+  pen.lineWidth = ratio;
+  pen.beginPath();
+  for (const [x1, y1, x2, y2] of [
+    [box[0], y, x - gap, y],
+    [x + gap, y, box[2], y],
+    [x, box[1], x, y - gap],
+    [x, y + gap, x, box[3]],
+  ]) {
+    if (x2 < x1 || y2 < y1) continue;
+    pen.moveTo(x1, y1);
+    pen.lineTo(x2, y2);
+  }
+  pen.stroke();
+}
+
+// Where a sphere cuts the plane of a tile.
+function drawCircle(pen, tile, mark, cross, chosen) {
+  const center = flip(mark.center);
+  const along = AXES[tile.axCorSag][2];
+  const off = center[along] - cross[along];
+  const radius = Math.max(mark.diameter / 2, 1);
+  if (Math.abs(off) >= radius) return;
+  const { x, y, pixelsPerMm } = placed(tile, center);
+  const pixels = Math.sqrt(radius ** 2 - off ** 2) * pixelsPerMm;
   const ratio = globalThis.devicePixelRatio || 1;
   pen.lineWidth = (chosen ? 2.5 : 1.5) * ratio;
   pen.strokeStyle = COLOURS[mark.kind];
