@@ -36,7 +36,7 @@ def test_api_keeps_what_its_description_says(tmp_path):
                 "run",
                 f"{client.base_url}/api/openapi.json",
                 "--phases=coverage,fuzzing",
-                "--max-examples=3",
+                "--max-examples=2",
                 "--seed=7",
                 "--no-color",
                 "--exclude-checks=positive_data_acceptance,unsupported_method",

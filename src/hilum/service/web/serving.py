@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from hilum._optional import require
@@ -26,6 +26,7 @@ def serve(
     settings: JobSettings,
     *,
     targets: Mapping[str, Target] | None = None,
+    beside: Callable[[Jobs], AbstractContextManager[Any]] | None = None,
     started: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the page and carry the jobs until the process is told to stop.
@@ -34,6 +35,7 @@ def serve(
         web: Where to listen, whom to let in, how much to take.
         settings: How jobs are run and kept.
         targets: Name to what takes documents.
+        beside: What runs beside the page on the same jobs, such as a DICOM node.
         started: Called with the address once it can be asked.
 
     Raises:
@@ -52,7 +54,7 @@ def serve(
                 "A token is needed, and there is none. Make one first: "
                 "hilum token DATA --add NAME"
             )
-        with listen(web) as listener, jobs:
+        with listen(web) as listener, jobs, beside(jobs) if beside else nullcontext():
             server = uvicorn.Server(configure(make_app(jobs, web), web))
             if started is not None:
                 started(address_of(web, listener))
