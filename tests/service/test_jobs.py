@@ -260,6 +260,56 @@ def test_patients_other_studies_are_its_priors(jobs, tmp_path):
     assert second not in {job.id for job in jobs.of_patient(second)}
 
 
+def test_two_services_in_one_process_are_refused(jobs, tmp_path):
+    other = Jobs(JobSettings(data=tmp_path / "other"))
+    try:
+        with pytest.raises(InputError, match="not running"):
+            other.submit(make_study(tmp_path / "a", "x"))
+        with pytest.raises(InputError, match="in this process already"):
+            other.__enter__()
+    finally:
+        other.close()
+
+
+def test_waiting_ends_at_its_time(jobs, tmp_path):
+    job_id = jobs.submit(make_study(tmp_path / "a", "sleep 5"))
+    with pytest.raises(TimeoutError, match="still"):
+        jobs.wait(job_id, timeout_s=0.05)
+    jobs.cancel(job_id)
+
+
+def test_nothing_is_lost_when_it_cannot_be_stored(jobs, tmp_path, monkeypatch):
+    def full(*_args, **_named):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    study = make_study(tmp_path / "a", "no room")
+    monkeypatch.setattr(Store, "place", full)
+    monkeypatch.setattr(Store, "spool", full)
+    with pytest.raises(InputError, match="disk is full"):
+        jobs.submit(study, move=True)
+    with pytest.raises(InputError, match="disk is full"):
+        jobs.spool()
+    monkeypatch.undo()
+    assert (study / "commands.txt").exists()
+    assert jobs.wait(jobs.submit(study, move=True)).state == "done"
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_study_moves_from_another_disk(jobs, tmp_path, monkeypatch, kind):
+    study = make_study(tmp_path / kind, f"from another disk, a {kind}")
+    source = study if kind == "folder" else study / "commands.txt"
+    whole = Path.rename
+
+    def rename(path, target):
+        if path == source:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return whole(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    assert jobs.wait(jobs.submit(source, move=True)).state == "done"
+    assert not source.exists()
+
+
 def wait_for(condition, timeout_s=60):
     end = time.monotonic() + timeout_s
     while not condition():
@@ -333,7 +383,11 @@ def test_sweep_removes_what_an_interruption_left(tmp_path):
         os.utime(path, (1, 1))
     half = tmp_path / "studies" / ".0.part"
     half.mkdir()
+    with (tmp_path / "workers.log").open("wb") as log:
+        log.truncate(10_000_001)
     store.sweep()
+    assert not (tmp_path / "workers.log").exists()
+    assert (tmp_path / "workers.log.1").exists()
     store.close()
     assert [p.exists() for p in (old, new, node, half)] == [False, True, True, False]
 

@@ -1,14 +1,19 @@
 """The REST API: what a client sends, gets and is told."""
 
+import gzip
 import io
 import time
 import zipfile
 
 import pytest
+from starlette.requests import Request
 from web_service import dicom, running, wait_until
 
 from hilum.datasets.scans import read_annotations
 from hilum.service.jobs.store import Store
+from hilum.service.web.guard import user_of
+from hilum.service.web.problems import ProblemError
+from hilum.service.web.receiving import kind_of
 from hilum.service.web.settings import WebSettings
 
 
@@ -219,6 +224,68 @@ def test_upload_ends_at_its_limits(client):
     assert client.put(f"/api/uploads/{upload}/files/0", content=half).status_code == 204
     problem(client.put(f"/api/uploads/{upload}/files/50", content=dicom("x")), 413)
     assert not list(client.jobs.store.data.glob("incoming/*/part-*"))
+
+
+def test_upload_that_stops_or_finds_no_place_is_told(client, monkeypatch):
+    monkeypatch.setattr("hilum.service.web.receiving._SILENCE_S", 0.2)
+    monkeypatch.setattr("hilum.service.web.receiving._DRAIN_S", 0.1)
+
+    def slow():
+        yield dicom("slow")
+        time.sleep(1)
+        yield b"late"
+
+    assert "stopped" in problem(client.post("/api/studies", content=slow()), 408)
+    monkeypatch.undo()
+    monkeypatch.setattr("hilum.service.web.receiving._WAIT_S", 0.1)
+    with client.service.client(WebSettings(uploads_at_once=1)) as other:
+
+        def long():
+            yield dicom("long")
+            said.append(other.post("/api/studies", content=dicom("short")))
+            yield b"end"
+
+        said = []
+        other.post("/api/studies", content=long())
+        assert "Too many uploads" in problem(said[0], 503)
+        assert said[0].headers["retry-after"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (bytes(344) + b"n+1\0" + bytes(60), "nifti"),
+        (bytes(4) + b"n+2\0" + bytes(600), "nifti"),
+        (gzip.compress(bytes(344) + b"n+1\0" + bytes(60)), "nifti-gz"),
+        (gzip.compress(bytes(600)), None),
+        (b"\x1f\x8b\x08" + bytes(500), None),
+        (b"NDims = 3", "metaimage"),
+        (b"\x08\0\x05\0CS" + bytes(200), "dicom"),
+        (b"\x08\0", None),
+        (b"", None),
+    ],
+)
+def test_kind_of_a_file_is_told_by_its_first_bytes(content, kind):
+    assert kind_of(content[:400]) == kind
+
+
+def test_zip_of_too_many_files_is_refused(client):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for number in range(51):
+            archive.writestr(f"{number}", b"x")
+    detail = problem(client.post("/api/studies", content=packed.getvalue()), 413)
+    assert "51 files" in detail
+
+
+def test_who_asks_is_known_behind_the_guard_alone():
+    with pytest.raises(ProblemError, match="token is needed"):
+        user_of(Request({"type": "http"}))
+
+
+def test_allowed_methods_of_a_path_are_told(client):
+    answer = client.patch(f"/api/studies/{'0' * 32}")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET")
 
 
 def test_disk_that_is_full_or_read_only_is_said_and_recovers(client, monkeypatch):

@@ -34,7 +34,7 @@ class Service:
         address = address_of(settings, listener)
         try:
             with httpx.Client(base_url=address, timeout=60, **options) as client:
-                client.jobs = self.jobs
+                client.jobs, client.service = self.jobs, self
                 yield client
         finally:
             server.should_exit = True

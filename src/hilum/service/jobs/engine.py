@@ -21,7 +21,7 @@ from hilum.service.jobs.job import Job
 from hilum.service.jobs.keeping import expire_old
 from hilum.service.jobs.process import Outcome, Workers
 from hilum.service.jobs.settings import JobSettings
-from hilum.service.jobs.store import Store
+from hilum.service.jobs.store import WORKERS_LOG, Store
 from hilum.service.jobs.table import JobTable
 from hilum.service.jobs.worker import Order
 
@@ -69,7 +69,7 @@ class Engine:
         self._workers = Workers(
             limit_gb=settings.worker_gb,
             limit_s=60 * settings.worker_minutes,
-            log=store.data / "workers.log",
+            log=store.data / WORKERS_LOG,
         )
         self._stopping = threading.Event()
         self._active: set[str] = set()

@@ -27,6 +27,10 @@ from hilum.errors import InputError
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 _STALE_S = 86_400.0
+_LOG_BYTES = 10_000_000
+WORKERS_LOG = "workers.log"
+"""What workers write to stderr; the last 10 to 20 MB of it are kept."""
+
 UPLOADS = "upload-"
 """How folders of the web page in `incoming` begin; swept when a day old."""
 
@@ -180,6 +184,9 @@ class Store:
         for path in (self.data / "studies").iterdir():
             if path.name.startswith("."):
                 shutil.rmtree(path, ignore_errors=True)
+        log = self.data / WORKERS_LOG
+        if log.exists() and log.stat().st_size > _LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
         self.sweep_uploads()
 
     def sweep_uploads(self) -> None:

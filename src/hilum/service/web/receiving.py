@@ -12,6 +12,7 @@ import asyncio
 import re
 import secrets
 import shutil
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +27,7 @@ from hilum.service.web.settings import WebSettings
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 _CHUNK = 1 << 20
 _HEAD = 400
+_SHORT = 100
 _SILENCE_S = 60.0
 _WAIT_S = 30.0
 _DRAINED, _DRAIN_S = 64 << 20, 10.0
@@ -259,9 +261,9 @@ def kind_of(head: bytes) -> str | None:
         return "dicom"
     if head[:4] in (b"PK\3\4", b"PK\5\6", b"PK\7\x08"):
         return "zip"
-    if head[344:348] in (b"n+1\0",) or head[4:8] == b"n+2\0":
+    if _is_nifti(head):
         return "nifti"
-    if head[:3] == b"\x1f\x8b\x08":
+    if head[:3] == b"\x1f\x8b\x08" and _is_nifti(_inflate(head)):
         return "nifti-gz"
     if head[:10] == b"ObjectType" or head[:5] == b"NDims":
         return "metaimage"
@@ -270,7 +272,16 @@ def kind_of(head: bytes) -> str | None:
     return None
 
 
-_SHORT = 100
+def _is_nifti(head: bytes) -> bool:
+    return head[344:348] == b"n+1\0" or head[4:8] == b"n+2\0"
+
+
+def _inflate(head: bytes) -> bytes:
+    """Inflate the beginning of a gzip; what comes is as much as is needed."""
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, _HEAD)
+    except zlib.error:
+        return b""
 
 
 async def _drain(body: AsyncIterator[bytes]) -> None:
