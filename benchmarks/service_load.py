@@ -90,6 +90,9 @@ def measure(address, process):
             memory.append(process.memory_info().rss / 1e6)
             time.sleep(0.05)
         uploaded = time.perf_counter() - start
+        refused = [f.result().text for f in sent if f.result().is_error]
+        if refused:
+            raise SystemExit(f"{len(refused)} refused: {refused[0]}")
         ids = {future.result().json()["id"] for future in sent}
         while True:
             states = [s["state"] for s in client.get("/api/studies").json()["studies"]]

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -373,6 +374,15 @@ def test_store_says_what_troubles_it(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="Name a folder"):
         Store(tmp_path / "file" / "data", 0)
+
+
+def test_many_may_ask_what_troubles_the_store_at_once(tmp_path):
+    store = Store(tmp_path, 0)
+    with ThreadPoolExecutor(16) as pool:
+        said = set(pool.map(lambda _n: store.trouble(), range(400)))
+    store.close()
+    assert said == {None}
+    assert not list(tmp_path.glob(".probe*"))
 
 
 def test_sweep_removes_what_an_interruption_left(tmp_path):

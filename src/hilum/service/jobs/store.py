@@ -202,7 +202,7 @@ class Store:
 
     def trouble(self) -> str | None:
         """Say why nothing can be written now, or None."""
-        probe = self.data / f".probe.{os.getpid()}"
+        probe = self.data / f".probe.{secrets.token_hex(8)}"  # others ask as well
         try:
             free = shutil.disk_usage(self.data).free
             if free < self._free_bytes:
