@@ -79,7 +79,8 @@ def _write_report(results, views):
     from report_examples import make_assessment, make_volume  # noqa: PLC0415
 
     from hilum.formats import write_mask, write_volume  # noqa: PLC0415
-    from hilum.report.documents import FILE_NAMES, write_json  # noqa: PLC0415
+    from hilum.report.documents import write_json  # noqa: PLC0415
+    from hilum.service.jobs.documents import note_documents  # noqa: PLC0415
     from hilum.service.jobs.views import VIEW_FILES, write_grid  # noqa: PLC0415
     from hilum.volume import CTVolume, Mask  # noqa: PLC0415
 
@@ -100,5 +101,10 @@ def _write_report(results, views):
     for name, labels in (("lungs", lungs), ("nodules", ball.astype(np.uint8))):
         write_mask(Mask(labels, volume.grid), views / VIEW_FILES[name])
     write_grid(volume.grid, Mask(lungs, volume.grid), views)
-    write_json(assessment, results / FILE_NAMES["json"])
-    (results / FILE_NAMES["html"]).write_text("<!doctype html><p>A report.</p>")
+    written = {"json": results / "assessment.json", "html": results / "report.html"}
+    write_json(assessment, written["json"])
+    written["html"].write_text("<!doctype html><p>A report.</p>")
+    written["seg"] = results / "seg"
+    written["seg"].mkdir(exist_ok=True)
+    (written["seg"] / "1.dcm").write_bytes(b"one")
+    note_documents(results, written)

@@ -438,10 +438,13 @@ def test_sqlite_is_the_default_database(tmp_path):
 def test_folder_target_copies_once_and_whole(tmp_path):
     document = tmp_path / "assessment.json"
     document.write_text("one")
+    folder = tmp_path / "seg"
+    folder.mkdir()
+    (folder / "1.dcm").write_text("1")
     delivery = Delivery(
         key="0.out",
         job_id="0",
-        documents={"json": document},
+        documents={"json": document, "seg": folder},
         source=tmp_path,
         study_uid=None,
         series_uid=None,
@@ -452,6 +455,7 @@ def test_folder_target_copies_once_and_whole(tmp_path):
     document.write_text("two")
     target(delivery)
     assert (tmp_path / "out" / "0" / "assessment.json").read_text() == "one"
+    assert (tmp_path / "out" / "0" / "seg" / "1.dcm").read_text() == "1"
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["0"]
     (tmp_path / "out" / "1").touch()
     with pytest.raises(InputError, match="Move it away"):

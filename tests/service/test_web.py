@@ -58,7 +58,12 @@ def test_study_in_one_file_becomes_a_report(client, study):
     result = client.get(f"/api/studies/{study['id']}/result").json()
     assert result["series_uid"] == "1.2.3"
     documents = client.get(f"/api/studies/{study['id']}/documents").json()
-    assert {d["format"] for d in documents["documents"]} == {"json", "html"}
+    sizes = {d["format"]: d["size_bytes"] for d in documents["documents"]}
+    assert set(sizes) == {"json", "html", "seg"}
+    assert sizes["seg"] == 3
+    folder = client.get(f"/api/studies/{study['id']}/documents/seg").content
+    with zipfile.ZipFile(io.BytesIO(folder)) as archive:
+        assert archive.read("1.dcm") == b"one"
     report = client.get(f"/api/studies/{study['id']}/documents/html")
     assert report.headers["content-type"].startswith("text/html")
     assert report.headers["content-security-policy"].startswith("sandbox;")
@@ -242,6 +247,8 @@ def test_upload_that_stops_or_finds_no_place_is_told(client, monkeypatch):
 
         def long():
             yield dicom("long")
+            while not list(client.jobs.store.data.glob("incoming/*/part-*")):
+                time.sleep(0.01)
             said.append(other.post("/api/studies", content=dicom("short")))
             yield b"end"
 

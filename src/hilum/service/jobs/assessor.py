@@ -2,8 +2,8 @@
 
 Each part is skipped when it is there, so a worker that is started again goes on where
 the last one was stopped. `results/assessment.json` says that the study is assessed,
-`results/.complete` that all documents are written, and the folder `views`, which
-appears in one step, that the viewer has what it needs.
+`results/.complete`, which names them, that all documents are written, and the folder
+`views`, which appears in one step, that the viewer has what it needs.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from hilum.errors import InputError
 from hilum.findings import Assessment
 from hilum.formats import is_volume_file
 from hilum.pipeline import read_and_assess
-from hilum.report.documents import read_assessment, write_documents
+from hilum.report.documents import parse_formats, read_assessment, write_documents
+from hilum.service.jobs.documents import COMPLETE, note_documents
 from hilum.service.jobs.views import write_views
 from hilum.service.jobs.worker import Order, Say
 from hilum.sources import read_ct
 from hilum.volume import CTVolume
-
-COMPLETE = ".complete"
 
 
 def assess_study(order: Order, say: Say) -> None:
@@ -58,8 +57,9 @@ def assess_study(order: Order, say: Say) -> None:
     if volume is not None and not (results / COMPLETE).exists():
         say({"stage": "write"})
         start = perf_counter()
-        write_documents(assessment, volume, results, formats=order.formats)  # type: ignore[arg-type]
-        (results / COMPLETE).touch()
+        formats = parse_formats(",".join(order.formats))
+        written = write_documents(assessment, volume, results, formats=formats)
+        note_documents(results, {str(name): path for name, path in written.items()})
         seconds["write"] = round(perf_counter() - start, 3)
     if volume is not None and not Path(order.views).is_dir():
         say({"stage": "views"})

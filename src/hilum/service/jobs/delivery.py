@@ -30,7 +30,7 @@ class Delivery:
     Attributes:
         key: The same for each try of this job and target, and for no other.
         job_id: The job; see `Jobs.get`.
-        documents: Format, such as "json" or "sr", to the file.
+        documents: Format, such as "json" or "sr", to the file or folder.
         source: The study as it arrived: a folder, or one file.
         study_uid: StudyInstanceUID, or None.
         series_uid: The series that was assessed.
@@ -77,5 +77,6 @@ class FolderTarget:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         for path in delivery.documents.values():
-            shutil.copyfile(path, part / path.name)
+            copy = shutil.copytree if path.is_dir() else shutil.copyfile
+            copy(path, part / path.name)
         os.replace(part, place)  # noqa: PTH105  a folder, in one step

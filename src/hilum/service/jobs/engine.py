@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from hilum.errors import HilumError, InputError
 from hilum.service.jobs.delivery import Delivery, Target
+from hilum.service.jobs.documents import documents_in
 from hilum.service.jobs.flow import DELIVERIES, STUDIES, Flow, name_workflow
 from hilum.service.jobs.job import Job
 from hilum.service.jobs.keeping import expire_old
@@ -209,8 +210,6 @@ class Engine:
 
     def _call(self, job: Job, target: str) -> None:
         """Hand the documents to a target."""
-        from hilum.service.jobs.jobs import documents_in  # noqa: PLC0415  it imports us
-
         if target not in self._targets:
             raise InputError(
                 f"There is no target `{target}` any more. Start the service with it, "

@@ -13,6 +13,7 @@ from typing import Self
 from hilum._optional import require
 from hilum.errors import InputError
 from hilum.service.jobs.delivery import Target
+from hilum.service.jobs.documents import documents_in
 from hilum.service.jobs.job import FINAL, STAGES, USUAL_S, Job, State
 from hilum.service.jobs.settings import JobSettings
 from hilum.service.jobs.store import Store, explain
@@ -309,21 +310,6 @@ def how_far(job: Job, usual_s: Mapping[str, float], ahead: float) -> Progress:
 
 def _ahead(job: Job, waiting: Sequence[Job]) -> int:
     return sum(1 for other in waiting if other.created_s < job.created_s)
-
-
-def documents_in(results: Path) -> dict[str, Path]:
-    """Give the documents in a folder of results, by their format.
-
-    Args:
-        results: Of `Store.results`.
-    """
-    from hilum.report.documents import FILE_NAMES  # noqa: PLC0415  slow
-
-    found = {}
-    for name, file in FILE_NAMES.items():
-        if (results / file).is_file():
-            found[str(name)] = results / file
-    return found
 
 
 __all__ = ["FINAL", "Jobs", "Progress"]

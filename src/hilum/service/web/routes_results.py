@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse, Response
 from hilum.findings import Nodule
 from hilum.report import words
 from hilum.report.documents import read_assessment
+from hilum.service.jobs.documents import pack, size_of
 from hilum.service.jobs.views import VIEW_FILES, View, read_grid
 from hilum.service.records.annotations import (
     ReaderAnnotation,
@@ -68,7 +69,7 @@ def list_documents(request: Request, study: Id) -> Documents:
     context.job(study)
     return Documents(
         documents=[
-            Document(format=name, size_bytes=path.stat().st_size)
+            Document(format=name, size_bytes=size_of(path))
             for name, path in context.jobs.documents(study).items()
         ]
     )
@@ -84,9 +85,11 @@ def get_document(
     request: Request,
     study: Id,
     name: Annotated[str, Path(pattern="^[a-z]{2,8}$")],
-) -> FileResponse:
-    """Give one document, such as `html` or `json`."""
+) -> Response:
+    """Give one document, such as `html` or `json`; one of several files as a zip."""
     path = _document(context_of(request), study, name)
+    if path.is_dir():
+        return Response(pack(path), media_type="application/zip")
     kind = _TYPES.get(path.suffix, "application/octet-stream")
     headers = {"Content-Security-Policy": _REPORT_CSP} if path.suffix == ".html" else {}
     return FileResponse(path, media_type=kind, headers=headers)
