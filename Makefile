@@ -20,7 +20,7 @@ $(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,train]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,train,serve]"
 	touch $@ $(VENV)/.run
 
 run: $(VENV)/.run  ## assess a synthetic CT, or your own with CT=path

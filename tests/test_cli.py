@@ -262,11 +262,13 @@ NETWORKS = {
     "train": {"what", "data", "out", "settings"},
     "export": {"source", "out", "precision", "calibration"},
 }
+SERVICE = {"serve", "token"}
+"""Tested in `service`, which needs the extra."""
 
 
 def test_every_command_has_its_public_function():
     commands = cli._parser()._subparsers._group_actions[0].choices
-    assert set(commands) == {*FUNCTIONS, *NETWORKS, "risk"}
+    assert set(commands) == {*FUNCTIONS, *NETWORKS, *SERVICE, "risk"}
     for name, command in commands.items():
         if name not in FUNCTIONS:
             continue

@@ -26,6 +26,7 @@ from hilum.cli.deidentify import add_deidentify
 from hilum.cli.listen import add_listen
 from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
 from hilum.cli.report import add_report
+from hilum.cli.service import add_serve, add_token
 from hilum.cli.submission import add_submission
 from hilum.errors import HilumError
 
@@ -112,6 +113,8 @@ def _parser() -> argparse.ArgumentParser:
         add_submission,
         add_deidentify,
         add_listen,
+        add_serve,
+        add_token,
     ):
         add(commands)
     inner = [*add_risk(commands), *add_evaluate(commands)]

@@ -1,0 +1,113 @@
+"""What a worker does with one study: assess it, write the documents, make the views.
+
+Each part is skipped when it is there, so a worker that is started again goes on where
+the last one was stopped. `results/assessment.json` says that the study is assessed,
+`results/.complete`, which names them, that all documents are written, and the folder
+`views`, which appears in one step, that the viewer has what it needs.
+"""
+
+from __future__ import annotations
+
+import hmac
+import shutil
+from hashlib import sha256
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from hilum.dicom import find_studies
+from hilum.errors import InputError
+from hilum.findings import Assessment
+from hilum.formats import is_volume_file
+from hilum.pipeline import read_and_assess
+from hilum.report.documents import parse_formats, read_assessment, write_documents
+from hilum.service.jobs.documents import COMPLETE, note_documents
+from hilum.service.jobs.views import write_views
+from hilum.service.jobs.worker import Order, Say
+from hilum.sources import read_ct
+from hilum.volume import CTVolume
+
+
+def assess_study(order: Order, say: Say) -> None:
+    """Assess a study, write its documents and its views.
+
+    Args:
+        order: What to do.
+        say: Told of every stage and of what was learned.
+
+    Raises:
+        InputError: The study cannot be read, or the folders cannot be written to.
+    """
+    source, results = Path(order.source), Path(order.results)
+    volume: CTVolume | None = None
+    seconds: dict[str, float] = {}
+    if (results / "assessment.json").exists():
+        assessment = read_assessment(results / "assessment.json")
+    else:
+        volume, assessment = read_and_assess(
+            source, progress=lambda stage: say({"stage": stage})
+        )
+        write_documents(assessment, volume, results, formats=("json",))
+    seconds |= assessment.provenance.timings_s
+    if volume is None and not (
+        (results / COMPLETE).exists() and Path(order.views).is_dir()
+    ):
+        volume = _read_again(source, assessment)
+    say({"about": _about(order, assessment)})
+    if volume is not None and not (results / COMPLETE).exists():
+        say({"stage": "write"})
+        start = perf_counter()
+        formats = parse_formats(",".join(order.formats))
+        written = write_documents(assessment, volume, results, formats=formats)
+        note_documents(results, {str(name): path for name, path in written.items()})
+        seconds["write"] = round(perf_counter() - start, 3)
+    if volume is not None and not Path(order.views).is_dir():
+        say({"stage": "views"})
+        start = perf_counter()
+        part = Path(order.views).with_name(".views.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        write_views(volume, assessment, part)
+        part.rename(order.views)
+        seconds["views"] = round(perf_counter() - start, 3)
+    say({"about": {"timings_s": seconds}})
+
+
+def _read_again(source: Path, assessment: Assessment) -> CTVolume:
+    """Read the very series that was assessed."""
+    if source.is_file() and is_volume_file(source):
+        return read_ct(source)
+    return read_ct(source, series_uid=assessment.series_uid)
+
+
+def _about(order: Order, assessment: Assessment) -> dict[str, Any]:
+    """Say what the worklist shows."""
+    made = assessment.provenance.source.get("acquisition", {})
+    return {
+        "study_uid": made.get("study_uid"),
+        "series_uid": assessment.series_uid,
+        "patient": _patient(order, assessment.series_uid),
+        "acquired": made.get("acquired"),
+        "description": made.get("description"),
+        "in_scope": assessment.scope.in_scope,
+        "probability": assessment.cancer_probability.value,
+        "nodules": len(assessment.nodules),
+    }
+
+
+def _patient(order: Order, series_uid: str) -> str | None:
+    """Give the keyed digest of the patient, or None where the study names none."""
+    source = Path(order.source)
+    if source.is_file() and is_volume_file(source):
+        return None
+    try:
+        found = find_studies(source)
+    except InputError:
+        return None
+    for study in found.studies:
+        for series in study.series:
+            if series.uid == series_uid and series.headers[0].patient_digest:
+                key = bytes.fromhex(order.secret)
+                name = series.headers[0].patient_digest.encode()
+                return hmac.new(key, name, sha256).hexdigest()[:16]
+    return None
