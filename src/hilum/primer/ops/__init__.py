@@ -8,7 +8,7 @@ Arrays are channels last, (batch, *spatial, channels), with one to three spatial
 axes. The folder: `convolution`, `activations` (the deterministic ones), `noisy`
 (the random ones, with their noise as an argument), `pooling`, `normalisation`,
 `dense`; `signals` and `images` (before networks), `shapes` (what a layer costs),
-`decisions` (what is made of scores).
+`decisions` (what is made of scores), `depth` (what is left of a gradient).
 """
 
 from hilum.primer.ops.activations import (
@@ -54,6 +54,7 @@ from hilum.primer.ops.dense import (
     softmax_derivative,
     squeeze_excite,
 )
+from hilum.primer.ops.depth import gradient_by_depth
 from hilum.primer.ops.images import (
     blur,
     edges,
@@ -109,6 +110,7 @@ __all__ = [
     "filter_image",
     "froc",
     "gaussian_kernel",
+    "gradient_by_depth",
     "hard_sigmoid",
     "hard_sigmoid_derivative",
     "hard_tanh",

@@ -230,7 +230,8 @@ export function spatial_pyramid_pool(x, levels = [1, 2, 4], pooling = "max") {
 
 // ---------------------------------------------------------------- activations
 
-export const SELU_ALPHA = 1.6732632423543772, SELU_SCALE = 1.0507009873554805;
+export const SELU_ALPHA = 1.6732632423543772;
+export const SELU_SCALE = 1.0507009873554805;
 
 export function sigmoid(x) {
   const small = Math.exp(-Math.abs(x));
@@ -380,6 +381,28 @@ export function edges(image) {
   const across = filter_image(image, from_rows(SOBEL));
   const down = filter_image(image, from_rows(SOBEL[0].map((_, c) => SOBEL.map((row) => row[c]))));
   return mapped(across, (value, i) => Math.sqrt(value ** 2 + down.data[i] ** 2));
+}
+
+// x and kernels are plain rows; activation and derivative functions of one number.
+export function gradient_by_depth(x, kernels, activation, derivative) {
+  const [layers, units] = kernels.shape, rows = x.shape[0];
+  const kernel = (n) => ({ shape: [units, units], data: kernels.data.subarray(n * units * units, (n + 1) * units * units) });
+  const turned = (k) => tensor([units, units], k.data.map((_, i) => k.data[(i % units) * units + Math.floor(i / units)]));
+  const kept = [], spreads = [], norms = Array(layers);
+  let a = x;
+  for (let n = 0; n < layers; n++) {
+    const z = dense(a, kernel(n));
+    a = mapped(z, (v) => activation(v));
+    kept.push(z);
+    const mean = a.data.reduce((s, v) => s + v, 0) / a.data.length;
+    spreads.push(Math.sqrt(a.data.reduce((s, v) => s + (v - mean) ** 2, 0) / a.data.length));
+  }
+  let g = mapped(a, () => 1);
+  for (let n = layers - 1; n >= 0; n--) {
+    g = dense(mapped(g, (v, i) => v * derivative(kept[n].data[i])), turned(kernel(n)));
+    norms[n] = Math.sqrt(g.data.reduce((s, v) => s + v * v, 0) / rows);
+  }
+  return [spreads, norms];
 }
 
 // ------------------------------------------------------------ costs, decisions
