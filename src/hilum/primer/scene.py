@@ -30,7 +30,8 @@ class Scene:
 
     Attributes:
         label: What it is, in words; no name of a person or file.
-        chest: Gives the whole chest; made when first asked for.
+        chest: Gives the whole chest, and where the nodule is in it; made when first
+            asked for.
         slice_hu: (row, column) int16, the axial slice through the nodule.
         slice_mm: Distance of its rows and of its columns.
         place: Row and column of the nodule in the slice.
@@ -40,7 +41,7 @@ class Scene:
     """
 
     label: str
-    chest: Callable[[], CTVolume]
+    chest: Callable[[], tuple[CTVolume, Point]]
     slice_hu: HUArray
     slice_mm: tuple[float, float]
     place: tuple[float, float]
@@ -74,6 +75,12 @@ def phantom_chest() -> tuple[CTVolume, tuple[Truth, ...]]:
     return phantom.volume, phantom.truths
 
 
+def _chest_and_place() -> tuple[CTVolume, Point]:
+    """Give the synthetic chest and its first nodule."""
+    volume, truths = phantom_chest()
+    return volume, truths[0].center_mm
+
+
 @cache
 def phantom_scene(rows: int = 512) -> Scene:
     """Make the scene of the synthetic chest.
@@ -105,7 +112,7 @@ def phantom_scene(rows: int = 512) -> Scene:
     )
     return Scene(
         label=f"a synthetic chest (hilum.phantom, seed {SEED})",
-        chest=lambda: phantom_chest()[0],
+        chest=_chest_and_place,
         slice_hu=level.volume.hu[0],
         slice_mm=(edge, edge),
         place=(float(row), float(column)),
@@ -144,7 +151,7 @@ def scan_scene(volume: CTVolume, center_mm: Point, diameter_mm: float) -> Scene:
     ]
     return Scene(
         label="your CT",
-        chest=lambda: volume,
+        chest=lambda: (volume, center_mm),
         slice_hu=volume.hu[number],
         slice_mm=volume.grid.spacing_mm[1:],
         place=(float(index[1]), float(index[2])),

@@ -6,21 +6,29 @@ A lesson's views, which compute what the reader moves, are in `static/lessons`.
 from hilum.errors import InputError
 from hilum.primer.lessons import (
     activations,
+    deciding,
     filters,
+    norms,
     pooling,
+    scanner,
     sliding,
     strides,
+    volumes,
 )
 from hilum.primer.lessons.lesson import Data, Lesson, Step
 
 __all__ = ["LESSONS", "Data", "Lesson", "Step", "find_lesson"]
 
 LESSONS: tuple[Lesson, ...] = (
+    scanner.LESSON,
     sliding.LESSON,
     filters.LESSON,
     strides.LESSON,
+    volumes.LESSON,
     activations.LESSON,
     pooling.LESSON,
+    norms.LESSON,
+    deciding.LESSON,
 )
 
 

@@ -45,7 +45,7 @@ LESSON = Lesson(
     title="Activations: what makes a network more than one matrix",
     idea="Convolutions alone, however many, are one convolution. A bend after each "
     "makes them more. Which bend decides what the gradient has to pass through.",
-    why="On real nodules it was measured, and it is below: the sigmoid hardly learns, "
+    why="On real nodules it was measured, and it is on this page: the sigmoid hardly learns, "
     "noise costs a network that nothing normalises, and all others end alike: the "
     "interval of each is wider than their differences. hilum's networks use ReLU, "
     "since nothing was better and little is quicker.",

@@ -92,8 +92,8 @@ LESSON = Lesson(
     "up, write the sum down, move on by one.",
     why="The first layer of the network that rates nodules does this with filters that "
     "nobody drew: it learned them from radiologists' ratings. Some of them look for "
-    "an edge of lung against tissue, some for a blob of one density. They are below, "
-    "on a slice.",
+    "an edge of lung against tissue, some for a blob of one density. Those with the "
+    "largest weights are on this page, to be tried on a slice.",
     steps=(
         Step(
             key="sheet",

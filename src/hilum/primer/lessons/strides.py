@@ -19,11 +19,11 @@ LESSON = Lesson(
     idea="Four numbers decide where a kernel is laid: what is put around the input, "
     "how far it steps, how far its elements stand apart, and whether it reads or "
     "writes.",
-    why="A chest CT has 100 million voxels. The shipped networks begin with a stride of "
-    "2 along each axis, which leaves an eighth of them to all later layers: that, and "
-    "not a faster computer, makes seconds out of minutes. And a network that outlines "
-    "nodules has to come back to full size; if it does so with the wrong kernel, "
-    "every outline gets the pattern of a chessboard.",
+    why="A chest CT has tens of millions of voxels. The network that rates nodules "
+    "begins with a stride of 2 along each axis, which leaves an eighth of them to all "
+    "later layers: that, more than a fast computer, makes seconds out of minutes. And "
+    "a network that outlines nodules has to come back to full size; if it does so with "
+    "the wrong kernel, every outline gets the pattern of a chessboard.",
     steps=(
         Step(
             key="grid",

@@ -56,6 +56,7 @@ from hilum.primer.ops.dense import (
 )
 from hilum.primer.ops.depth import gradient_by_depth
 from hilum.primer.ops.images import (
+    SOBEL,
     blur,
     edges,
     equalise,
@@ -93,6 +94,7 @@ from hilum.primer.ops.shapes import (
 from hilum.primer.ops.signals import slide
 
 __all__ = [
+    "SOBEL",
     "average_pool",
     "batch_norm",
     "batch_norm_training",

@@ -42,12 +42,12 @@ export function said(value, digits = 3) {
   if (Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const text = Number.isInteger(value) && Math.abs(value) < 1e15 ? String(value)
-    : Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 10 ** -digits)
+    : Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 0.5 * 10 ** -Math.max(digits, 3))
     ? value.toExponential(Math.max(digits - 1, 1)) : String(Number(value.toFixed(digits)));
-  return text.replace("-", "−");
+  return text.replaceAll("-", "−");
 }
 
-export const counted = (value) => Math.round(value).toLocaleString("en").replaceAll(",", " ");
+export const counted = (value) => Math.round(value).toLocaleString("en").replaceAll(",", "\u202f");
 
 // ------------------------------------------------------------------- controls
 

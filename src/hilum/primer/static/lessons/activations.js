@@ -45,9 +45,9 @@ export const views = {
         if (Math.abs(df(v * gain.value, p)) < 0.05) flat++;
         return f(v * gain.value, p);
       });
-      dead.set(`${said((100 * flat) / y.data.length, 1)} %`);
+      dead.set(`${((100 * flat) / y.data.length).toFixed(1)} %`);
       image.draw(y, -2, 2, { signed: true });
-      tanh.set(Math.max(...xs.map((v) => Math.abs(ops.tanh(v) - (2 * ops.sigmoid(2 * v) - 1)))).toExponential(1));
+      tanh.set(Math.max(...xs.map((v) => Math.abs(ops.tanh(v) - (2 * ops.sigmoid(2 * v) - 1)))).toExponential(1).replace("-", "−"));
       publish("curve", { x, value: f(x, p), slope: df(x, p), curve: xs.map((v) => f(v, p)), slopes: xs.map((v) => df(v, p)) });
     }
     fresh();
@@ -70,7 +70,7 @@ export const views = {
       for (const [kind, suits] of Object.entries(kinds)) {
         const factor = Math.sqrt(suits / units) * scale.value;
         found[kind] = ops.gradient_by_depth(batch, ops.mapped(part, (v) => v * factor), ops[kind], ops[`${kind}_derivative`]);
-        outs[kind].set((found[kind][1][0] / found[kind][1][n - 1]).toExponential(1).replace("e-", "e−"));
+        outs[kind].set((found[kind][1][0] / found[kind][1][n - 1]).toExponential(1).replace("-", "−"));
       }
       const series = (which, f) => Object.entries(found).map(([kind, v]) => ({ name: NAMES[kind], points: v[which].map((value, i) => [i + 1, f(value)]) }));
       norms.draw(series(1, (v) => Math.log10(Math.max(v, 1e-30))), { x: [1, n] });

@@ -95,7 +95,9 @@ export const views = {
         images[i].mark(...marks);
         return [...spatial_pyramid_pool(as_image(x), [1, 2, 4], kind.value).data];
       });
-      chart.draw(found.map((v, i) => ({ name: ["first", "second"][i], points: v.map((value, k) => [k + 1, value]) })));
+      const all = found.flat();
+      chart.draw(found.map((v, i) => ({ name: ["first", "second"][i], points: v.map((value, k) => [k + 1, value]) })),
+        { y: [Math.min(...all, -100) - 50, Math.max(...all, 100) + 50] });
       length.set(`${found[0].length} and ${found[1].length}`);
       publish("pyramid", found);
     }
