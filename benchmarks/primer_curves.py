@@ -56,28 +56,31 @@ def main() -> None:
         print("No real nodules: set HILUM_DATA to a folder with nodules/nodules.csv.")
         return
     data = load(folder)
-    found = []
+    tree = json.loads(STATIC.read_text(encoding="utf-8"))
+    known = tree.get("loss_curves", []) if args.write else []
     for name, rate in RUNS:
         for norm in (False, True):
+            what = {"activation": name, "rate": rate, "batch_norm": norm}
+            if any(what.items() <= row.items() for row in known):
+                continue  # an interrupted run goes on
             every = np.array([curve(data, name, rate, norm, seed) for seed in SEEDS])
             means = every.mean(axis=0).reshape(-1, OVER).mean(axis=1)
-            found.append(
-                {
-                    "activation": name, "rate": rate, "batch_norm": norm,
-                    "loss": [round(float(v), 4) for v in means],
-                }
-            )  # fmt: skip
-            print(name, rate, "with" if norm else "without", means.round(3)[[0, 4, 19]])
-    if args.write:
-        tree = json.loads(STATIC.read_text(encoding="utf-8"))
-        rows = ",\n".join(f" {json.dumps(row)}" for row in tree["activations"])
-        curves = ",\n".join(f" {json.dumps(row)}" for row in found)
-        norm_row = json.dumps(tree["batch_norm"])
-        STATIC.write_text(
-            f'{{\n"activations": [\n{rows}\n],\n"batch_norm": {norm_row},\n'
-            f'"steps_each": {OVER},\n"loss_curves": [\n{curves}\n]\n}}\n',
-            encoding="utf-8",
-        )
+            known.append({**what, "loss": [round(float(v), 4) for v in means]})
+            print(name, rate, "with" if norm else "without", means.round(3)[[0, 4, -1]])
+            if args.write:
+                write(tree, known)
+
+
+def write(tree: dict, curves: list[dict]) -> None:
+    """Put the curves into the primer's file, one to a line."""
+    rows = ",\n".join(f" {json.dumps(row)}" for row in tree["activations"])
+    lines = ",\n".join(f" {json.dumps(row)}" for row in curves)
+    STATIC.write_text(
+        f'{{\n"activations": [\n{rows}\n],\n'
+        f'"batch_norm": {json.dumps(tree["batch_norm"])},\n'
+        f'"steps_each": {OVER},\n"loss_curves": [\n{lines}\n]\n}}\n',
+        encoding="utf-8",
+    )
 
 
 if __name__ == "__main__":

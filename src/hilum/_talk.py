@@ -19,6 +19,7 @@ STAGES = {
     "train": "training",
     "export": "exporting",
     "evaluate": "judging",
+    "lessons": "writing the lessons",
 }
 
 

@@ -21,6 +21,7 @@ from hilum._talk import Talk
 from hilum._version import __version__
 from hilum.cli.clinical import add_risk, facts_of
 from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
+from hilum.cli.primer import add_primer
 from hilum.errors import HilumError
 
 Commands = Any
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         add_train,
         add_export,
         add_calibrate,
+        add_primer,
     ):
         add(commands)
     inner = [*add_risk(commands), *add_evaluate(commands)]

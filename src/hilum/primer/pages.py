@@ -52,22 +52,26 @@ def render_lesson(
     """
     script, style = bundle(lesson.key), _static("page.css")
     place = [other.number for other in lessons].index(lesson.number)
-    return _environment().get_template("lesson.html.j2").render(
-        lesson=lesson,
-        lessons=lessons,
-        before=lessons[place - 1] if place else None,
-        after=lessons[place + 1] if place + 1 < len(lessons) else None,
-        sources=[_source(function) for function in lesson.functions],
-        layers=[
-            {"name": name, "link": KERAS + LAYERS[name] if name in LAYERS else ""}
-            for name in lesson.layers
-        ],
-        data=json.dumps({**data, "served": served}).replace("<", "\\u003c"),
-        script=script,
-        style=style,
-        policy=_policy(style, script, served=served),
-        label=label,
-        version=__version__,
+    return (
+        _environment()
+        .get_template("lesson.html.j2")
+        .render(
+            lesson=lesson,
+            lessons=lessons,
+            before=lessons[place - 1] if place else None,
+            after=lessons[place + 1] if place + 1 < len(lessons) else None,
+            sources=[_source(function) for function in lesson.functions],
+            layers=[
+                {"name": name, "link": KERAS + LAYERS[name] if name in LAYERS else ""}
+                for name in lesson.layers
+            ],
+            data=json.dumps({**data, "served": served}).replace("<", "\\u003c"),
+            script=script,
+            style=style,
+            policy=_policy(style, script, served=served),
+            label=label,
+            version=__version__,
+        )
     )
 
 
@@ -79,12 +83,16 @@ def render_index(lessons: Sequence[Lesson], *, label: str) -> str:
         label: What CT they are shown on.
     """
     style = _static("page.css")
-    return _environment().get_template("index.html.j2").render(
-        lessons=lessons,
-        style=style,
-        policy=_policy(style, None, served=False),
-        label=label,
-        version=__version__,
+    return (
+        _environment()
+        .get_template("index.html.j2")
+        .render(
+            lessons=lessons,
+            style=style,
+            policy=_policy(style, None, served=False),
+            label=label,
+            version=__version__,
+        )
     )
 
 

@@ -38,6 +38,8 @@ class Scene:
         around: A box of voxels around the nodule.
         center_mm: Of the nodule.
         diameter_mm: Of the nodule.
+        truths: Gives what is known of all nodules of the chest; none of a scan of
+            one's own.
     """
 
     label: str
@@ -48,6 +50,7 @@ class Scene:
     around: CTVolume
     center_mm: Point
     diameter_mm: float
+    truths: Callable[[], tuple[Truth, ...]] = tuple
 
     def cut(self, half: int) -> HUArray:
         """Cut a square of 2 half pixels out of the slice, around the nodule.
@@ -81,6 +84,11 @@ def _chest_and_place() -> tuple[CTVolume, Point]:
     return volume, truths[0].center_mm
 
 
+def _chest_truths() -> tuple[Truth, ...]:
+    """Give the truth of the synthetic chest."""
+    return phantom_chest()[1]
+
+
 @cache
 def phantom_scene(rows: int = 512) -> Scene:
     """Make the scene of the synthetic chest.
@@ -107,7 +115,9 @@ def phantom_scene(rows: int = 512) -> Scene:
             seed=SEED,
             shape=(72, 104, 104),
             spacing_mm=(1.0, 0.7, 0.7),
-            shift_mm=tuple(float(m) - c for m, c in zip(middle, (x, y, z), strict=True)),
+            shift_mm=tuple(
+                float(m) - c for m, c in zip(middle, (x, y, z), strict=True)
+            ),
         )
     )
     return Scene(
@@ -119,6 +129,7 @@ def phantom_scene(rows: int = 512) -> Scene:
         around=box.volume,
         center_mm=box.truths[0].center_mm,
         diameter_mm=truth.diameter_mm,
+        truths=_chest_truths,
     )
 
 
@@ -143,12 +154,8 @@ def scan_scene(volume: CTVolume, center_mm: Point, diameter_mm: float) -> Scene:
         )
     number = int(np.clip(round(float(index[0])), 0, shape[0] - 1))
     reach = [BOX_MM / mm for mm in volume.grid.spacing_mm]
-    start = [
-        max(int(i - r), 0) for i, r in zip(index, reach, strict=True)
-    ]
-    stop = [
-        min(int(i + r) + 2, n) for i, r, n in zip(index, reach, shape, strict=True)
-    ]
+    start = [max(int(i - r), 0) for i, r in zip(index, reach, strict=True)]
+    stop = [min(int(i + r) + 2, n) for i, r, n in zip(index, reach, shape, strict=True)]
     return Scene(
         label="your CT",
         chest=lambda: (volume, center_mm),

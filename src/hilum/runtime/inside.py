@@ -113,6 +113,26 @@ class OpenNetwork:
             )
         return tuple(maps)
 
+    def rating(self, inputs: Mapping[str, Array]) -> npt.NDArray[np.float64]:
+        """Rate malignancy from the patch alone, by this member.
+
+        Args:
+            inputs: "hu" and "mask", each (batch, slice, row, column, 1); more may be
+                there.
+
+        Returns:
+            (batch,) expected rating, 1 to 5.
+        """
+        openvino = require("openvino", extra="all", to="to run the networks")
+        model = self._model()
+        end = [o for o in model.get_ordered_ops() if _is_head(o)][self.member]
+        entries = [
+            p for p in model.get_parameters() if p.output(0).any_name in ("hu", "mask")
+        ]
+        run = _compiled(openvino.Model([end.output(0)], entries, "patch"))
+        given = {name: np.asarray(inputs[name], np.float32) for name in ("hu", "mask")}
+        return np.asarray(1 + run(given)[0].sum(axis=-1), np.float64)
+
     def head(self, last: Array) -> npt.NDArray[np.float64]:
         """Go on from the last map to the expected rating of malignancy.
 

@@ -6,9 +6,12 @@ A lesson's views, which compute what the reader moves, are in `static/lessons`.
 from hilum.errors import InputError
 from hilum.primer.lessons import (
     activations,
+    build,
     deciding,
     filters,
+    network,
     norms,
+    patient,
     pooling,
     scanner,
     sliding,
@@ -29,6 +32,9 @@ LESSONS: tuple[Lesson, ...] = (
     pooling.LESSON,
     norms.LESSON,
     deciding.LESSON,
+    network.LESSON,
+    build.LESSON,
+    patient.LESSON,
 )
 
 

@@ -34,7 +34,9 @@ def _data(scene: Scene) -> Data:
         "batch": pack(rng.normal(size=(16, UNITS)), "float32"),
         "uniform": pack(rng.random(DRAWS), "float64"),
         "normal": pack(rng.normal(size=DRAWS), "float64"),
-        "edges": pack(ops.filter_image(cut, ((-1, 0, 1), (-2, 0, 2), (-1, 0, 1))) / 1000),
+        "edges": pack(
+            ops.filter_image(cut, ((-1, 0, 1), (-2, 0, 2), (-1, 0, 1))) / 1000
+        ),
         "activations": measured()["activations"],
     }
 

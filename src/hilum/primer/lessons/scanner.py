@@ -34,7 +34,10 @@ def opencv_results(grey: np.ndarray) -> Data | None:
     import cv2  # noqa: PLC0415  optional
 
     image = grey.astype(np.float64)
-    across, down = cv2.Sobel(image, cv2.CV_64F, 1, 0), cv2.Sobel(image, cv2.CV_64F, 0, 1)
+    across, down = (
+        cv2.Sobel(image, cv2.CV_64F, 1, 0),
+        cv2.Sobel(image, cv2.CV_64F, 0, 1),
+    )
     blurred = {}
     for sigma in SIGMAS:
         size = len(ops.gaussian_kernel(sigma))
@@ -58,7 +61,12 @@ def tags(volume: CTVolume) -> list[list[str]]:
     rows: list[tuple[str, str, Any, str]] = [
         ("0018,0060", "KVP", said.kvp, "tube voltage, kV"),
         ("0018,1210", "ConvolutionKernel", said.kernel, "how sharp, how noisy"),
-        ("0018,0050", "SliceThickness", said.slice_thickness_mm, "mm that are averaged"),
+        (
+            "0018,0050",
+            "SliceThickness",
+            said.slice_thickness_mm,
+            "mm that are averaged",
+        ),
         ("0028,0010", "Rows", grid.shape[1], "pixels to the back"),
         ("0028,0011", "Columns", grid.shape[2], "pixels to the left"),
         ("0028,0030", "PixelSpacing", f"{y:g}\\{x:g}", "mm between pixels"),

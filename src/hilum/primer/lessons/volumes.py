@@ -69,7 +69,7 @@ from hilum.primer.lessons.volumes import nodule_cube
 from hilum.primer.scene import phantom_scene
 
 cube = nodule_cube(phantom_scene())
-image = cube[16][None, ..., None] / 1000
+image = (cube[16][None, ..., None] + 850) / 1000  # lung is 0
 filters = np.stack([ops.SOBEL, np.transpose(ops.SOBEL), np.full((3, 3), 1 / 9)], -1)
 maps = ops.convolve(image, filters[:, :, None, :], padding="same")
 mixed = ops.convolve(maps, np.reshape([1.0, 1.0, -0.5], (1, 1, 3, 1)))
@@ -78,14 +78,14 @@ maps.shape, mixed.shape""",
         Step(
             key="solid",
             title="A 3D convolution on a nodule",
-            text="32 slices of 1 mm around the nodule. Scroll through. The filter in 2D "
-            "sees each slice for itself, the one in 3D the neighbours above and below "
-            "as well: the blob filter answers to the nodule in both, to a vessel that "
-            "crosses the slices hardly in 3D.",
+            text="32 slices of 1 mm around the nodule, lung taken as 0. Scroll through. "
+            "The filter in 2D sees each slice for itself, the one in 3D the neighbours "
+            "above and below as well. The wide blob answers to round things: vessels "
+            "that cross the slice light up in 2D and fade in 3D, where they go on.",
             code="""\
 blob = -np.ones((3, 3, 3)) / 26
 blob[1, 1, 1] = 1
-answer = ops.convolve(cube[None, ..., None], blob[..., None, None], padding="same")
+answer = ops.convolve(cube[None, ..., None] + 850, blob[..., None, None], padding="same")
 answer[0, 16, 10:22, 16, 0].round()""",
         ),
     ),

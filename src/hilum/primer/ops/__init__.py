@@ -89,6 +89,7 @@ from hilum.primer.ops.shapes import (
     convolution_cost,
     dense_cost,
     output_size,
+    reads_from,
     receptive_field,
 )
 from hilum.primer.ops.signals import slide
@@ -133,6 +134,7 @@ __all__ = [
     "output_size",
     "prelu",
     "prelu_derivatives",
+    "reads_from",
     "recalibrate",
     "receptive_field",
     "reliability",

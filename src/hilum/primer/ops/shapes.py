@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from hilum.errors import InputError
-from hilum.primer.ops.convolution import is_same
+from hilum.primer.ops.convolution import is_same, same_padding
 
 
 def output_size(
@@ -89,3 +89,33 @@ def receptive_field(layers: Sequence[tuple[int, int]]) -> tuple[int, int]:
         field += (kernel - 1) * step
         step *= stride
     return field, step
+
+
+def reads_from(
+    layers: Sequence[tuple[int, int]], size: int, place: int
+) -> tuple[int, int]:
+    """Find the input voxels that one output depends on, with "same" padding.
+
+    Go back from the last layer to the first: outputs a to b read inputs
+    a stride - before to b stride - before + kernel - 1.
+
+    Args:
+        layers: (kernel, stride) of each convolution, in order.
+        size: Of the input, along one axis.
+        place: Of the output, from 0.
+
+    Returns:
+        First and last voxel; they may lie in the padding, outside 0 to size - 1.
+
+    Example:
+        >>> reads_from([(5, 2), (3, 1)], size=32, place=8)
+        (13, 21)
+    """
+    sizes = [size]
+    for _, stride in layers:
+        sizes.append(-(-sizes[-1] // stride))
+    first = last = place
+    for (kernel, stride), n in zip(layers[::-1], sizes[-2::-1], strict=True):
+        before, _ = same_padding(n, kernel, stride)
+        first, last = first * stride - before, last * stride - before + kernel - 1
+    return first, last

@@ -423,6 +423,18 @@ export function receptive_field(layers) {
   return [field, step];
 }
 
+export function reads_from(layers, size, place) {
+  const sizes = [size];
+  for (const [, stride] of layers) sizes.push(Math.ceil(sizes.at(-1) / stride));
+  let first = place, last = place;
+  for (let n = layers.length - 1; n >= 0; n--) {
+    const [kernel, stride] = layers[n], [before] = same_padding(sizes[n], kernel, stride);
+    first = first * stride - before;
+    last = last * stride - before + kernel - 1;
+  }
+  return [first, last];
+}
+
 const SUREST = 1e-15;
 const kept_off = (p) => Math.min(Math.max(p, SUREST), 1 - SUREST);
 

@@ -40,6 +40,7 @@ export function publish(name, value) {
 export function said(value, digits = 3) {
   if (typeof value !== "number") return String(value);
   if (Number.isNaN(value)) return "–";
+  if (Math.abs(value) < 1e-12) return "0";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const text = Number.isInteger(value) && Math.abs(value) < 1e15 ? String(value)
     : Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 0.5 * 10 ** -Math.max(digits, 3))

@@ -136,7 +136,7 @@ export const views = {
   smooth(root, data) {
     const grey = unpack(data.grey), change = timed(update), controls = group(root, "controls");
     const sigma = slider(controls, { label: "Width of the bell", min: 0, max: data.sigmas.length - 1, value: 2, show: (i) => `σ ${data.sigmas[i]} px`, change });
-    const figures = group(root, "figures");
+    const figures = group(root, "figures four");
     const ours = picture(figures, { label: "Blurred, ours" });
     const theirs = data.opencv ? picture(figures, { label: `Blurred, OpenCV ${data.opencv.version}` }) : null;
     const steep = picture(figures, { label: "Edges, ours" });

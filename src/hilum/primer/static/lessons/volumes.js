@@ -1,4 +1,4 @@
-import { SOBEL, convolution_cost, convolve, output_size, reshaped, tensor } from "../ops.js";
+import { SOBEL, convolution_cost, convolve, mapped, output_size, reshaped, tensor } from "../ops.js";
 import { choice, check, counted, group, node, picture, publish, result, said, slider, timed, unpack } from "../widgets.js";
 
 const LUNG = [-1350, 150];
@@ -49,9 +49,9 @@ export const views = {
     const kernels = [SOBEL, SOBEL.map((_, c) => SOBEL.map((row) => row[c])), SOBEL.map((row) => row.map(() => 1 / 9))];
     const kernel = tensor([3, 3, 1, 3]);
     for (let i = 0; i < 9; i++) kernels.forEach((k, f) => { kernel.data[i * 3 + f] = k[Math.floor(i / 3)][i % 3]; });
-    const middle = tensor([1, n, n, 1], cube.data.slice((n / 2) * n * n, (n / 2 + 1) * n * n).map((v) => v / 1000));
+    const middle = tensor([1, n, n, 1], cube.data.slice((n / 2) * n * n, (n / 2 + 1) * n * n).map((v) => (v + 850) / 1000)); // lung is 0, as the padding is
     const stack = convolve(middle, kernel, null, { padding: "same" });
-    maps.forEach((map, f) => map.draw({ shape: [n, n], data: stack.data.filter((_, i) => i % 3 === f) }, -2, 2, { signed: true }));
+    maps.forEach((map, f) => map.draw({ shape: [n, n], data: stack.data.filter((_, i) => i % 3 === f) }, -1, f < 2 ? 2 : 1, { signed: true }));
     function update() {
       const y = convolve(stack, tensor([1, 1, 3, 1], weights.map((w) => w.value)));
       mixed.draw(reshaped(y, [n, n]), -3, 3, { signed: true });
@@ -83,7 +83,7 @@ export const views = {
     const figures = group(root, "figures");
     const before = picture(figures, { label: "The slice, 1 mm" }), flat = picture(figures, { label: "Filtered in 2D" }), solid = picture(figures, { label: "Filtered in 3D" });
     const lines = group(root, "results"), work = result(lines, "Multiply-adds, 2D and 3D"), most = result(lines, "Largest answer in this slice, 2D and 3D");
-    const image = reshaped(cube, [1, n, n, n, 1]);
+    const image = mapped(reshaped(cube, [1, n, n, n, 1]), (v) => v + 850); // lung is 0, as the padding is
     let answers;
     function fresh() {
       answers = kinds[kind.value].map((kernel) => convolve(image, kernel, null, { padding: "same" }));
@@ -92,8 +92,8 @@ export const views = {
     function update() {
       const from = (slice.value - 1) * n * n, cut = (x) => ({ shape: [n, n], data: x.data.subarray(from, from + n * n) });
       const [three, two] = answers.map(cut);
-      before.draw(cut(image), ...LUNG);
-      const signed = kind.value !== "average of 3", range = signed ? [-500, 500] : LUNG;
+      before.draw(cut(cube), ...LUNG);
+      const signed = kind.value !== "average of 3", range = signed ? [-500, 500] : [0, 950];
       flat.draw(two, ...range, { signed });
       solid.draw(three, ...range, { signed });
       const costs = kinds[kind.value].map((k) => convolution_cost([n, n, n], k.shape.slice(0, 3), 1, 1)[1]);
