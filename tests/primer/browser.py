@@ -55,6 +55,9 @@ def run_ops(cases):
     const wake = (v) => v && v.shape ? ops.tensor(v.shape, v.data) : v;
     const call = ([name, args, each]) => {
       const [first, ...rest] = args.map(wake);
+      if (name === "gradient_by_depth")  // takes functions, which JSON cannot hold
+        return plain(
+          ops[name](first, rest[0], ops[rest[1]], ops[rest[1] + "_derivative"]));
       return plain(each ? ops.mapped(first, (v) => ops[name](v, ...rest))
         : ops[name](first, ...rest));
     };

@@ -16,6 +16,7 @@ POINTWISE = (
     "relu_derivative", "selu", "selu_derivative", "softplus", "softplus_derivative",
     "hard_tanh", "hard_tanh_derivative",
 )  # fmt: skip
+CONSTANTS = {"SELU_ALPHA", "SELU_SCALE", "SOBEL", "prelu_derivatives"}
 WITH_A_NUMBER = (
     "leaky_relu", "leaky_relu_derivative", "prelu", "elu", "elu_derivative", "rrelu",
     "rrelu_derivative", "noisy_relu", "noisy_relu_derivative", "hu_window",
@@ -104,9 +105,18 @@ def numbers(cases):
     wanted = ops.batch_norm(x, mean, variance, 1.5, -0.5)
     cases.add("batch_norm", (x, mean.tolist(), variance.tolist(), 1.5, -0.5), wanted)
     y, moving = ops.batch_norm_training(x, (mean, variance), momentum=0.9)
-    found = {"y": y, "moving": moving, "mean": x.mean((0, 1)), "variance": x.var((0, 1))}
+    of_batch = {"mean": x.mean((0, 1)), "variance": x.var((0, 1))}
+    found = {"y": y, "moving": moving, **of_batch}
     given = (x, [mean.tolist(), variance.tolist()], 1.0, 0.0, {"momentum": 0.9})
     cases.add("batch_norm_training", given, found)
+
+
+def depths(cases):
+    x, kernels = normal(5, 6), normal(7, 6, 6) / 2
+    cases.add(
+        "gradient_by_depth", (x, kernels, "elu"),
+        ops.gradient_by_depth(x, kernels, ops.elu, ops.elu_derivative),
+    )  # fmt: skip
 
 
 def pictures(cases):
@@ -139,6 +149,7 @@ def sizes_and_decisions(cases):
         layers = [tuple(map(int, RNG.integers((1, 1), (6, 4)))) for _ in range(4)]
         cases.add("receptive_field", (layers,), ops.receptive_field(layers))
         cases.add("dense_cost", (n, k), ops.dense_cost(n, k))
+        cases.add("reads_from", (layers, 64, k), ops.reads_from(layers, 64, k))
         given = ([n, n, k], [3, k, 1], s, d)
         cases.add("convolution_cost", given, ops.convolution_cost(*given))
     p = np.concatenate([RNG.random(300), [0.0, 1.0]])
@@ -173,7 +184,14 @@ def compare(found, wanted):
 
 def test_pages_compute_what_numpy_does():
     cases = Cases()
-    for fill in (convolutions, poolings, numbers, pictures, sizes_and_decisions):
+    for fill in (
+        convolutions,
+        poolings,
+        numbers,
+        depths,
+        pictures,
+        sizes_and_decisions,
+    ):
         fill(cases)
     found = run_ops(cases.calls)
     assert len(found) > 400
@@ -185,7 +203,7 @@ def test_pages_compute_what_numpy_does():
     untested = set(re.findall(r"export (?:function|const) (\w+)", source()))
     untested -= {call[0] for call in cases.calls}
     helpers = {"tensor", "from_rows", "to_rows", "reshaped", "mapped"}
-    assert untested - helpers - {"SELU_ALPHA", "SOBEL", "prelu_derivatives"} == set()
+    assert untested - helpers - CONSTANTS == set()
 
 
 def source():

@@ -7,14 +7,15 @@ nodule, and a box of voxels around that nodule. World points are LPS mm.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from hilum.errors import InputError
 from hilum.findings import Point
-from hilum.phantom import PhantomSettings, Truth, make_phantom
+from hilum.phantom import PhantomSettings, Truth, default_lesions, make_phantom
+from hilum.phantom.settings import CENTER_MM
 from hilum.volume import CTVolume, HUArray
 
 SEED = 7
@@ -97,27 +98,23 @@ def phantom_scene(rows: int = 512) -> Scene:
         rows: Rows and columns of the slice.
     """
     edge = 360.0 / rows
-    slice_settings = PhantomSettings(
-        seed=SEED, shape=(1, rows, rows), spacing_mm=(2.5, edge, edge)
-    )
-    truth = make_phantom(
-        replace(slice_settings, shape=(1, 4, 4), spacing_mm=(2.5, 90.0, 90.0))
-    ).truths[0]
-    x, y, z = truth.center_mm
-    middle = slice_settings.grid.to_world([0, (rows - 1) / 2, (rows - 1) / 2])
+    first = default_lesions(SEED)[0]
+    x, y, z = (c - f for c, f in zip(CENTER_MM, first.center_mm, strict=True))
     level = make_phantom(
-        replace(slice_settings, shift_mm=(0.0, 0.0, float(middle[2]) - z))
+        PhantomSettings(
+            seed=SEED,
+            shape=(1, rows, rows),
+            spacing_mm=(2.5, edge, edge),
+            shift_mm=(0.0, 0.0, z),
+        )
     )
-    here = level.truths[0].center_mm
-    _, row, column = level.volume.grid.to_index(here)
+    _, row, column = level.volume.grid.to_index(level.truths[0].center_mm)
     box = make_phantom(
         PhantomSettings(
             seed=SEED,
             shape=(72, 104, 104),
             spacing_mm=(1.0, 0.7, 0.7),
-            shift_mm=tuple(
-                float(m) - c for m, c in zip(middle, (x, y, z), strict=True)
-            ),
+            shift_mm=(x, y, z),
         )
     )
     return Scene(
@@ -128,7 +125,7 @@ def phantom_scene(rows: int = 512) -> Scene:
         place=(float(row), float(column)),
         around=box.volume,
         center_mm=box.truths[0].center_mm,
-        diameter_mm=truth.diameter_mm,
+        diameter_mm=box.truths[0].diameter_mm,
         truths=_chest_truths,
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -145,9 +146,8 @@ def make_server(app: App, port: int = 0) -> ThreadingHTTPServer:
             """Say nothing: the terminal is for messages to the user."""
 
         def _pass_on(self, method: str, body: bytes) -> None:
-            own = {
-                f"{name}:{self.server.server_port}" for name in (ADDRESS, "localhost")
-            }  # type: ignore[attr-defined]
+            _, port, *_ = self.connection.getsockname()
+            own = {f"{name}:{port}" for name in (ADDRESS, "localhost")}
             origin = self.headers.get("Origin")
             strange = origin is not None and origin.removeprefix("http://") not in own
             if self.headers.get("Host") not in own or strange:
@@ -175,8 +175,8 @@ def make_server(app: App, port: int = 0) -> ThreadingHTTPServer:
         server = ThreadingHTTPServer((ADDRESS, port), Handler)
     except (OSError, OverflowError) as error:
         raise InputError(
-            f"Cannot listen on port {port}: {error}. Give another with --port, or leave "
-            "it out."
+            f"Cannot listen on port {port}: {error}. Give another with --port, or "
+            "leave it out."
         ) from error
     server.daemon_threads = True
     return server
@@ -204,8 +204,6 @@ def serve(
         address = f"http://{ADDRESS}:{server.server_port}/{page}"
         if ready is not None:
             ready(address)
-        try:
+        with suppress(KeyboardInterrupt):
             server.serve_forever(poll_interval=0.2)
-        except KeyboardInterrupt:
-            pass
     return address

@@ -162,19 +162,19 @@ def _one_dimension(sheet: _Sheet) -> None:
     for place in ("B5", "C5", "M5", "N5"):
         sheet.note(place, 0)
     sheet.put("kernel", [[1, 2, 4]], label="kernel")
-    sheet.compute("flipped", lambda r, c: sheet.at("kernel", 0, 2 - c), label="flipped")
+    sheet.compute("flipped", lambda _, c: sheet.at("kernel", 0, 2 - c), label="flipped")
 
     def window(column: int) -> str:  # the signal with two zeros in front starts at B5
         return f"{chr(66 + column)}$5:{chr(68 + column)}$5"
 
     sheet.compute(
         "convolution",
-        lambda r, c: f"SUMPRODUCT({window(c)},{sheet.whole('flipped')})",
+        lambda _, c: f"SUMPRODUCT({window(c)},{sheet.whole('flipped')})",
         label="convolution: with the flip",
     )
     sheet.compute(
         "correlation",
-        lambda r, c: f"SUMPRODUCT({window(c)},{sheet.whole('kernel')})",
+        lambda _, c: f"SUMPRODUCT({window(c)},{sheet.whole('kernel')})",
         label="cross-correlation: without, as in networks",
     )
 
@@ -265,7 +265,7 @@ def _softmax(sheet: _Sheet) -> None:
     sheet.put("bias", BIAS, label="bias")
     sheet.put("temperature", [[1]], label="temperature")
 
-    def score(row: int, column: int) -> str:
+    def score(_: int, column: int) -> str:
         products = [
             f"{sheet.at('features', 0, n, fixed=True)}*{sheet.at('weights', n, column)}"
             for n in range(4)
@@ -276,7 +276,7 @@ def _softmax(sheet: _Sheet) -> None:
     t, scores = sheet.at("temperature", fixed=True), sheet.whole("scores")
     sheet.compute(
         "probabilities",
-        lambda r, c: (
+        lambda _, c: (
             f"EXP({sheet.at('scores', 0, c)}/{t})/SUMPRODUCT(EXP({scores}/{t}))"
         ),
         label="probabilities; they add up to 1",
@@ -295,7 +295,7 @@ def _batch_norm(sheet: _Sheet) -> None:
     for name, function in (("mean", "AVERAGE"), ("variance", "VARP")):
         sheet.compute(
             name,
-            lambda r, c, function=function: (  # type: ignore[misc]
+            lambda _, c, function=function: (  # type: ignore[misc]
                 f"{function}({sheet.box('values', 0, c, (6, 1))})"
             ),
         )

@@ -47,9 +47,9 @@ LESSON = Lesson(
     title="Activations: what makes a network more than one matrix",
     idea="Convolutions alone, however many, are one convolution. A bend after each "
     "makes them more. Which bend decides what the gradient has to pass through.",
-    why="On real nodules it was measured, and it is on this page: the sigmoid hardly learns, "
-    "noise costs a network that nothing normalises, and all others end alike: the "
-    "interval of each is wider than their differences. hilum's networks use ReLU, "
+    why="On real nodules it was measured, and it is on this page: the sigmoid hardly "
+    "learns, noise costs a network that nothing normalises, and all others end alike: "
+    "the interval of each is wider than their differences. hilum's networks use ReLU, "
     "since nothing was better and little is quicker.",
     steps=(
         Step(
@@ -110,7 +110,7 @@ print("at test time    ", ops.rrelu(x, 5.5).round(3))""",
 from hilum.primer.lessons.activations import measured
 
 for row in measured()["activations"]:
-    print(f"{row['name']:28} {row['auc']:.3f}  [{row['low']:.3f}, {row['high']:.3f}]")""",
+    print(f"{row['name']:9} {row['auc']:.3f} [{row['low']:.3f}, {row['high']:.3f}]")""",
         ),
     ),
     functions=(

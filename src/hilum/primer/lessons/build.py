@@ -19,7 +19,7 @@ LIMIT_S = 120.0
 """How long a network may be trained from the page."""
 
 
-def _data(scene: Scene | None) -> Data:
+def _data(_: Scene | None) -> Data:
     """Give what can be chosen."""
     return {"edge": EDGE, "activations": list(ACTIVATIONS), "limit_s": LIMIT_S}
 
@@ -31,8 +31,8 @@ LESSON = Lesson(
     idea="Choose layers, see what they cost, train for up to two minutes, and judge by "
     "what the network has not seen.",
     why="The curve that counts is the one of patients left out. A network with a "
-    "training loss near 0 and a rising loss elsewhere has learnt its patients by heart; "
-    "with a few hundred nodules that takes seconds.",
+    "training loss near 0 and a rising loss elsewhere has learnt its patients by "
+    "heart; with a few hundred nodules that takes seconds.",
     steps=(
         Step(
             key="layers",

@@ -34,7 +34,7 @@ def cohort() -> tuple[np.ndarray, np.ndarray]:
     return ops.sigmoid(SHARPENED * logits + SHIFTED), truth
 
 
-def _data(scene: Scene | None) -> Data:
+def _data(_: Scene | None) -> Data:
     """Give a small layer and the cohort."""
     said, truth = cohort()
     return {
@@ -55,10 +55,10 @@ LESSON = Lesson(
     idea="A fully connected layer weighs everything that was found; softmax turns the "
     "sums into numbers that add up to 1. Whether they are *probabilities* is another "
     "question, and only patients can answer it.",
-    why="Of 100 nodules that a network calls 80 %, 80 should be cancer. Trained networks "
-    "are too sure, and a doctor who acts at 10 % acts on the wrong patients. hilum's "
-    "malignancy is therefore calibrated on nodules that the networks had not seen, with "
-    "an interval, and never below 1 % or above 99 %.",
+    why="Of 100 nodules that a network calls 80 %, 80 should be cancer. Trained "
+    "networks are too sure, and a doctor who acts at 10 % acts on the wrong patients. "
+    "hilum's malignancy is therefore calibrated on nodules that the networks had not "
+    "seen, with an interval, and never below 1 % or above 99 %.",
     steps=(
         Step(
             key="scores",

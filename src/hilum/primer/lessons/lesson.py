@@ -63,7 +63,7 @@ class Step:
     code: str
 
 
-def no_data(scene: Scene | None) -> Data:
+def no_data(_: Scene | None) -> Data:
     """Give nothing: the lesson computes all from what the reader sets."""
     return {}
 

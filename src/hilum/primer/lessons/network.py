@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -77,7 +78,7 @@ def changed(
     """
     from scipy import ndimage  # noqa: PLC0415  slow to import
 
-    hu, inside = volume.hu.astype(np.float32), mask.voxels > 0
+    hu, inside = volume.hu.astype(np.float64), mask.voxels > 0
     spacing = np.array(volume.grid.spacing_mm)
     if kind == "density":
         soft = ndimage.gaussian_filter(inside.astype(np.float32), 0.7 / spacing)
@@ -116,12 +117,12 @@ def occlusion(network: OpenNetwork, inputs: Inputs) -> Floats:
     for n, place in enumerate(places):
         hidden["hu"][n][_cube(place)] = BLANK_HU
         hidden["mask"][n][_cube(place)] = 0
-    falls = network.rating(inputs) - network.rating(hidden)
+    falls = (network.rating(inputs) - network.rating(hidden)).astype(np.float32)
     fall, times = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for place, value in zip(places, falls, strict=True):
         fall[_cube(place)] += value
         times[_cube(place)] += 1
-    return fall / np.maximum(times, 1)
+    return np.asarray(fall / np.maximum(times, 1), np.float32)
 
 
 def _cube(place: tuple[int, int, int]) -> tuple[slice, ...]:

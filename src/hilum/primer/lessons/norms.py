@@ -102,7 +102,7 @@ known = ct.mean(), ct.var()
 for error in (0, 200):
     own, _ = ops.batch_norm_training(ct + error, ([0.0], [1.0]))
     then = ops.batch_norm(ct + error, [known[0]], [known[1]])
-    print(error, "HU off: own", round(own.mean(), 3), "remembered", round(then.mean(), 3))""",
+    print(error, "HU off:", round(own.mean(), 3), "or", round(then.mean(), 3))""",
         ),
         Step(
             key="loss",
@@ -110,14 +110,14 @@ for error in (0, 200):
             text="`simple_cnn` on 464 real nodules of LIDC-IDRI, the loss of each step "
             "averaged over ten steps and three seeds "
             "(`benchmarks/primer_curves.py`). Beside it the steps to a loss of 0.3 by "
-            "learning rate (`benchmarks/activations.py`); where there is no dot, it was "
-            "not reached in 300 steps.",
+            "learning rate (`benchmarks/activations.py`); where there is no dot, it "
+            "was not reached in 300 steps.",
             code="""\
 from hilum.primer.lessons.activations import measured
 
 for curve in measured()["loss_curves"]:
     said = "with" if curve["batch_norm"] else "without"
-    print(f"{curve['activation']:8} {curve['rate']:<6} {said:8} ends at {curve['loss'][-1]:.3f}")""",
+    print(curve["activation"], curve["rate"], said, "ends at", curve["loss"][-1])""",
         ),
     ),
     functions=(ops.batch_norm_training, ops.batch_norm),

@@ -15,18 +15,18 @@ LESSON = Lesson(
     idea="A detector marks places, a second network rates them, and one number is said "
     "of a person. At each step something is thrown away, and each step is judged by "
     "another measure.",
-    why="A missed nodule is not the same as a false alarm, and ten small doubts are not "
-    "one large one. Whoever reads a probability of cancer should know how many "
+    why="A missed nodule is not the same as a false alarm, and ten small doubts are "
+    "not one large one. Whoever reads a probability of cancer should know how many "
     "candidates it was made of, at which threshold, and what it costs to be wrong "
     "and sure.",
     steps=(
         Step(
             key="candidates",
             title="Candidates",
-            text="All that `hilum detect` marks in this chest, seen from the front; the "
-            "brightest voxel on each line is shown. Move the threshold: few marks miss "
-            "nodules, many cost a reader's time. In the synthetic chest the truth is "
-            "known: yellow lies on a nodule, dashed red does not, blue was missed.",
+            text="All that `hilum detect` marks in this chest, seen from the front; "
+            "the brightest voxel on each line is shown. Move the threshold: few marks "
+            "miss nodules, many cost a reader's time. In the synthetic chest the truth "
+            "is known: yellow lies on a nodule, dashed red does not, blue was missed.",
             code="""\
 from hilum.primer.patient import look
 from hilum.primer.scene import phantom_scene
@@ -37,10 +37,10 @@ print(len(found.candidates), "candidates,", sum(found.is_hit), "on nodules")""",
         Step(
             key="froc",
             title="FROC: every threshold at once",
-            text="Lower the threshold mark by mark. To the right go false marks a scan, "
-            "up the share of nodules found. One scan makes a rough curve; LUNA16 takes "
-            "888 and reads it at 1/8 to 8 false marks a scan. A second mark on the same "
-            "nodule counts neither way.",
+            text="Lower the threshold mark by mark. To the right go false marks a "
+            "scan, up the share of nodules found. One scan makes a rough curve; LUNA16 "
+            "takes 888 and reads it at 1/8 to 8 false marks a scan. A second mark on "
+            "the same nodule counts neither way.",
             code="""\
 from hilum.primer import ops
 
@@ -56,11 +56,11 @@ for wanted in (1, 2, 4, 8):
         Step(
             key="risk",
             title="Many nodules, one patient: noisy-or",
-            text="Each nodule is a cause of its own: the patient is free of cancer only "
-            "if every nodule is benign and nothing was overlooked (the *leak*). Each "
-            "counts with its malignancy times the detector's score. Change any cell. "
-            "This shows the rule; the probability in hilum's report rests on the Brock "
-            "model, which knows the patient as well.",
+            text="Each nodule is a cause of its own: the patient is free of cancer "
+            "only if every nodule is benign and nothing was overlooked (the *leak*). "
+            "Each counts with its malignancy times the detector's score. Change any "
+            "cell. This shows the rule; the probability in hilum's report rests on the "
+            "Brock model, which knows the patient as well.",
             code="""\
 causes = [m * s for m, s in found.rated]
 print("causes", [round(c, 2) for c in causes])
@@ -77,7 +77,8 @@ for leak in (0.0, 0.01, 0.1):
             "patients.",
             code="""\
 for p in (0.5, 0.9, 0.99):
-    print(p, "right:", round(ops.log_loss([p], [1]), 3), "wrong:", round(ops.log_loss([p], [0]), 3))""",
+    right, wrong = (ops.log_loss([p], [truth]) for truth in (1, 0))
+    print(p, "right:", round(right, 3), "wrong:", round(wrong, 3))""",
         ),
     ),
     functions=(ops.froc, ops.noisy_or, ops.log_loss),

@@ -47,7 +47,7 @@ from hilum.primer.lessons.pooling import MATRIX
 image = np.reshape(MATRIX, (1, 8, 8, 1))
 pooled = ops.max_pool(image, 2)
 print(pooled[0, :, :, 0])
-print(f"kept {pooled.size} of {image.size}: {1 - pooled.size / image.size:.0%} gone")""",
+print(f"kept {pooled.size} of {image.size}: {1 - pooled.size / 64:.0%} gone")""",
         ),
         Step(
             key="shift",

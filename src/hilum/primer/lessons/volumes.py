@@ -78,14 +78,16 @@ maps.shape, mixed.shape""",
         Step(
             key="solid",
             title="A 3D convolution on a nodule",
-            text="32 slices of 1 mm around the nodule, lung taken as 0. Scroll through. "
-            "The filter in 2D sees each slice for itself, the one in 3D the neighbours "
-            "above and below as well. The wide blob answers to round things: vessels "
-            "that cross the slice light up in 2D and fade in 3D, where they go on.",
+            text="32 slices of 1 mm around the nodule, lung taken as 0. Scroll "
+            "through. The filter in 2D sees each slice for itself, the one in 3D the "
+            "neighbours above and below as well. The wide blob answers to round "
+            "things: vessels that cross the slice light up in 2D and fade in 3D, where "
+            "they go on.",
             code="""\
 blob = -np.ones((3, 3, 3)) / 26
 blob[1, 1, 1] = 1
-answer = ops.convolve(cube[None, ..., None] + 850, blob[..., None, None], padding="same")
+image = cube[None, ..., None] + 850
+answer = ops.convolve(image, blob[..., None, None], padding="same")
 answer[0, 16, 10:22, 16, 0].round()""",
         ),
     ),
