@@ -97,7 +97,7 @@ def patient_data(scene: Scene) -> Data:
         return [float(slices - 1 - index[0]), float(index[2])]
 
     return {
-        "front": pack(volume.hu.max(axis=1)[::-1], "int16"),
+        "front": pack(volume.hu.mean(axis=1)[::-1], "int16"),
         "spacing": list(volume.grid.spacing_mm),
         "marks": [
             {"at": shown(c.center_mm), "score": c.score, "hit": h, "again": a}

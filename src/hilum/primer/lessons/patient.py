@@ -23,10 +23,10 @@ LESSON = Lesson(
         Step(
             key="candidates",
             title="Candidates",
-            text="All that `hilum detect` marks in this chest, seen from the front; "
-            "the brightest voxel on each line is shown. Move the threshold: few marks "
-            "miss nodules, many cost a reader's time. In the synthetic chest the truth "
-            "is known: yellow lies on a nodule, dashed red does not, blue was missed.",
+            text="All that `hilum detect` marks in this chest, seen from the front, "
+            "averaged as in an X-ray. Move the threshold: few marks miss nodules, many "
+            "cost a reader's time. In the synthetic chest the truth is known: yellow "
+            "lies on a nodule, dashed red does not, blue was missed.",
             code="""\
 from hilum.primer.patient import look
 from hilum.primer.scene import phantom_scene

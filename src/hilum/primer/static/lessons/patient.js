@@ -5,9 +5,10 @@ export const views = {
   candidates(root, data) {
     const front = unpack(data.front), controls = group(root, "controls"), change = timed(update), [z, , x] = data.spacing;
     const bar = slider(controls, { label: "Threshold", min: 0, max: 1, step: 0.01, value: 0.3, change });
-    const image = picture(group(root, "figures"), { label: "The chest from the front, brightest voxels", wide: true });
+    const image = picture(group(root, "figures"), { label: "The chest from the front, averaged as an X-ray would", wide: true });
     const lines = group(root, "results"), many = result(lines, "Marks"), right = result(lines, "Nodules found");
-    image.draw(front, -900, 400, { aspect: z / x });
+    const sorted = [...front.data].sort((a, b) => a - b), share = (p) => sorted[Math.floor(p * (sorted.length - 1))];
+    image.draw(front, share(0.02), share(0.98), { aspect: z / x });
     function update() {
       const kept = data.marks.filter((m) => m.score >= bar.value), ring = (at, kind, r = 5) =>
         node("svg:ellipse", { cx: at[1] + 0.5, cy: at[0] + 0.5, rx: r / x, ry: r / z, class: `mark ${kind}`, "vector-effect": "non-scaling-stroke" });
