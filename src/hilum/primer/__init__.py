@@ -4,5 +4,5 @@
 what Python computes for them; `pages` and `static` the pages, on which the twins of
 `ops` compute while a reader moves something; `scene` and `patient` the CT that they
 are shown on; `site`, `server`, `runs` and `trainer` what stands behind; `sheet` the
-spreadsheet, `notebooks` the lessons as notebooks.
+spreadsheet.
 """

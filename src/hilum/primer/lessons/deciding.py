@@ -68,7 +68,6 @@ LESSON = Lesson(
             "A temperature above 1 makes it less sure, below 1 more; the order of the "
             "classes never changes.",
             code="""\
-import numpy as np
 from hilum.primer import ops
 from hilum.primer.lessons.deciding import BIAS, INPUTS, KERNEL
 

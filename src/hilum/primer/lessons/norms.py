@@ -64,7 +64,6 @@ LESSON = Lesson(
             "by γ and moved by β, which are learnt. Change a cell: one outlier moves "
             "all the others.",
             code="""\
-import numpy as np
 from hilum.primer import ops
 from hilum.primer.lessons.norms import NODULES
 

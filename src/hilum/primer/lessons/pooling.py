@@ -60,7 +60,10 @@ from hilum.primer.scene import phantom_scene
 
 ct = phantom_scene().cut(48) + 1000.0
 here, there = ct[8:-8, 8:-8], ct[8:-8, 9:-7]
-change = lambda a, b: np.linalg.norm(a - b) / np.linalg.norm(a)
+
+def change(a, b):
+    return np.linalg.norm(a - b) / np.linalg.norm(a)
+
 print("image", change(here, there))
 for size in (2, 4, 8):
     a, b = (ops.max_pool(v[None, ..., None], size) for v in (here, there))
