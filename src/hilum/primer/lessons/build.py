@@ -51,8 +51,8 @@ model.count_params()""",
         Step(
             key="train",
             title="Train it",
-            text="**Synthetic**: nodules of synthetic chests against vessels and empty "
-            "lung, trained on right lungs and judged on left ones. **Real**: nodules "
+            text="**Synthetic**: nodules of a synthetic chest against vessels and empty "
+            "lung, trained on the right lung and judged on the left. **Real**: nodules "
             "that readers called malignant or benign, judged on patients left out; "
             "for these start the primer with `--nodules FOLDER`. Train several with "
             "another activation each: the list below compares them. The `.keras` file "

@@ -54,7 +54,8 @@ def equalise(grey: ArrayLike) -> FloatArray:
     """Spread grey values 0 to 255 so that each range holds as many pixels.
 
     The new grey of a pixel is the share of pixels that are no brighter, with the
-    darkest grey that occurs at 0 (OpenCV's `equalizeHist`).
+    darkest grey that occurs at 0 (OpenCV's `equalizeHist`, which rounds in float32,
+    so that an exact half may fall the other way there).
 
     Args:
         grey: (row, column) whole numbers from 0 to 255.
