@@ -7,15 +7,27 @@ import json
 import threading
 import time
 import zipfile
+from dataclasses import replace
+from time import sleep
 
 import numpy as np
 import pytest
 
 from hilum.errors import InputError
+from hilum.primer.patient import own_scene
 from hilum.primer.runs import Runs
 from hilum.primer.server import App, make_server
 from hilum.primer.site import Site, export_site
-from hilum.primer.trainer import Plan, nodule_data, parse_plan, synthetic_data
+from hilum.primer.trainer import (
+    Data,
+    Plan,
+    nodule_data,
+    parse_plan,
+    synthetic_data,
+    train,
+)
+from hilum.space import Grid
+from hilum.volume import CTVolume
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +131,27 @@ def test_plans_are_read_as_they_are_written():
     assert plan == Plan(filters=(8, 16), activation="elu", epochs=3)
 
 
+def test_trainings_are_counted(monkeypatch):
+    monkeypatch.setattr("hilum.primer.runs.MOST_RUNS", 0)
+    with Runs() as runs, pytest.raises(InputError, match="networks were trained"):
+        runs.start({})
+
+
+def test_a_training_ends_when_told_or_when_time_is_up():
+    pytest.importorskip("keras", reason="Keras is not installed")
+    rng = np.random.default_rng(0)
+    data = Data(
+        hu=rng.normal(-500, 300, (16, 32, 32, 1)).astype(np.float32),
+        truth=np.arange(16) % 2,
+        held_out=np.arange(16) >= 8,
+    )
+    plan = Plan(filters=(2,), units=2, epochs=9)
+    _, told = train(plan, data, said=lambda row: False)
+    assert len(told) == 1
+    _, late = train(replace(plan, limit_s=1.0), data, said=lambda row: not sleep(0.6))
+    assert len(late) < 9
+
+
 @pytest.mark.slow
 def test_synthetic_nodules_are_on_one_side_or_the_other():
     data = synthetic_data()
@@ -131,9 +164,17 @@ def test_synthetic_nodules_are_on_one_side_or_the_other():
     assert np.median(middle[data.truth == 1]) > -300
 
 
-def test_too_few_rated_nodules_are_refused(tmp_path):
-    with pytest.raises(InputError):
+def test_too_few_rated_nodules_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("hilum.datasets.read_nodules", lambda folder: ())
+    with pytest.raises(InputError, match="needs at least 20"):
         nodule_data(tmp_path)
+
+
+def test_a_scan_with_nothing_to_show_is_refused():
+    air = np.full((8, 32, 32), -1000, np.int16)
+    volume = CTVolume(air, Grid.axial(air.shape, (5.0, 5.0, 5.0)), "air")
+    with pytest.raises(InputError, match="nothing to show the lessons"):
+        own_scene(volume)
 
 
 @pytest.mark.slow

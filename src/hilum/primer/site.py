@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from threading import RLock
+from threading import Lock
 
 from hilum.errors import InputError
 from hilum.formats.atomic import writing
@@ -31,13 +31,13 @@ class Site:
         self._scene = scene
         self._served = served
         self._made: dict[str, str] = {}
-        self._lock = RLock()
+        self._locks = {name: Lock() for name in self.names()}
 
     def page(self, name: str) -> str | None:
         """Give a page by its file's name; None when there is none such."""
         if name not in self.names():
             return None
-        with self._lock:
+        with self._locks[name]:
             if name not in self._made:
                 self._made[name] = self._make(name)
             return self._made[name]

@@ -54,8 +54,8 @@ export const views = {
     const slice = unpack(data.slice), change = timed(update);
     const controls = group(root, "controls");
     const filter = choice(controls, { label: "Filter", options: Object.keys(data.filters), value: "edge across", change: fresh });
-    const level = slider(controls, { label: "Window level", min: -1000, max: 400, step: 10, value: -600, unit: " HU", change: window_ });
-    const width = slider(controls, { label: "Window width", min: 50, max: 3000, step: 50, value: 1500, unit: " HU", change: window_ });
+    const level = slider(controls, { label: "Window level", min: -1000, max: 400, step: 10, value: -600, unit: " HU", change: timed(window_) });
+    const width = slider(controls, { label: "Window width", min: 50, max: 3000, step: 50, value: 1500, unit: " HU", change: timed(window_) });
     const gain = slider(controls, { label: "Strength", min: 0.1, max: 3, step: 0.1, value: 1, unit: "×", change });
     const figures = group(root, "figures");
     const before = picture(figures, { label: "The slice" }), after = picture(figures, { label: "Filtered" });
@@ -69,17 +69,22 @@ export const views = {
     }
     function window_() {
       before.draw(slice, level.value - width.value / 2, level.value + width.value / 2);
-      change();
+      paint();
     }
+    let y, k;
     function update() {
-      const k = from_rows(kernel.values.map((row) => row.map((v) => v * gain.value)));
-      const y = filter_image(slice, k), total = k.data.reduce((a, b) => a + b, 0);
-      const [low, high] = extent(y), keeps = total > 0.05 && Math.min(...k.data) >= -1.001 && !filter.value.startsWith("learned");
-      if (keeps) after.draw(y, level.value - width.value / 2, level.value + width.value / 2, { words: "grey values as in the window" });
-      else after.draw(y, -width.value, width.value, { signed: true, words: "blue below 0, orange above" });
+      k = from_rows(kernel.values.map((row) => row.map((v) => v * gain.value)));
+      y = filter_image(slice, k);
+      const [low, high] = extent(y);
       range.set(`${said(low, 1)} to ${said(high, 1)}`);
       publish("slice", { low, high, kernel: to_rows(k) });
       publish("slice_values", y);
+      paint();
+    }
+    function paint() {
+      const total = k.data.reduce((a, b) => a + b, 0), keeps = total > 0.05 && Math.min(...k.data) >= -1.001 && !filter.value.startsWith("learned");
+      if (keeps) after.draw(y, level.value - width.value / 2, level.value + width.value / 2, { words: "grey values as in the window" });
+      else after.draw(y, -width.value, width.value, { signed: true, words: "blue below 0, orange above" });
     }
     fresh();
     window_();
