@@ -51,12 +51,12 @@ model.count_params()""",
         Step(
             key="train",
             title="Train it",
-            text="**Synthetic**: nodules of a synthetic chest against vessels and empty "
-            "lung, trained on the right lung and judged on the left. **Real**: nodules "
-            "that readers called malignant or benign, judged on patients left out; "
-            "for these start the primer with `--nodules FOLDER`. Train several with "
-            "another activation each: the list below compares them. The `.keras` file "
-            "is yours to keep; `hilum export` makes OpenVINO IR of it.",
+            text="**Synthetic**: nodules of a synthetic chest against vessels and "
+            "empty lung, trained on the right lung and judged on the left. **Real**: "
+            "nodules that readers called malignant or benign, judged on patients left "
+            "out; for these start the primer with `--nodules FOLDER`. Train several "
+            "with another activation each: the list below compares them. The `.keras` "
+            "file is yours to keep; `hilum export` makes OpenVINO IR of it.",
             code="""\
 from hilum.primer.trainer import Plan, synthetic_data, train
 

@@ -133,8 +133,7 @@ function atEnd(input, way) {
 
 // Numbers that can be changed.
 export function numbers(root, { label, rows, change }) {
-  const table = node("table", { class: "cells", "data-name": label });
-  table.append(node("caption", {}, label));
+  const id = fresh(), table = node("table", { class: "cells", "data-name": label, "aria-labelledby": id });
   const values = rows.map((row) => [...row]);
   const paint = () => {
     const largest = Math.max(...values.flat().map(Math.abs), 1e-9);
@@ -159,7 +158,7 @@ export function numbers(root, { label, rows, change }) {
   }))));
   table.append(body);
   table.addEventListener("keydown", (event) => walk(event, table));
-  root.append(node("div", { class: "scroll" }, table));
+  root.append(node("div", { class: "named" }, node("p", { id, class: "name" }, label), node("div", { class: "scroll" }, table)));
   paint();
   return {
     table,
@@ -178,9 +177,9 @@ export function numbers(root, { label, rows, change }) {
 
 // Numbers that are shown; `mark` gives a class for a cell, `press` makes them buttons.
 export function cells(root, { label, press = null }) {
-  const caption = node("caption", {}, label), body = node("tbody");
-  const table = node("table", { class: "cells shown", "data-name": label }, caption, body);
-  root.append(node("div", { class: "scroll" }, table));
+  const id = fresh(), body = node("tbody");
+  const table = node("table", { class: "cells shown", "data-name": label, "aria-labelledby": id }, body);
+  root.append(node("div", { class: "named" }, node("p", { id, class: "name" }, label), node("div", { class: "scroll" }, table)));
   let before = "";
   return {
     table,
