@@ -6,6 +6,7 @@ PATH="$PATH:/usr/sbin"
 # package=what it must bring: a command, or a file when it begins with /
 packages=(
   chromium=chromium
+  libreoffice-calc=soffice
   dicom3tools=dciodvfy
   dcmtk=dsrdump
   pixelmed-apps=DicomSRValidator

@@ -18,6 +18,10 @@ from hilum.clinical.facts import Facts
 from hilum.compare import PairOptions, compare
 from hilum.evaluation import calibrate, write_submission
 from hilum.pipeline import assess, detect, segment
+from hilum.primer.runs import Runs
+from hilum.primer.server import make_server
+from hilum.primer.sheet import write_sheet
+from hilum.primer.site import export_site
 from hilum.report.again import report
 from hilum.report.dicom import SegmentStyle
 from hilum.report.documents import write_documents
@@ -255,8 +259,9 @@ FUNCTIONS = {
     "calibrate": (calibrate,),
     "submission": (write_submission,),
     "phantom": (hilum.write_phantom, hilum.PhantomSettings),
+    "primer": (export_site, write_sheet, make_server, Runs),
 }
-ALIASES = {"age": "age_years"}
+ALIASES = {"age": "age_years", "export": "out", "sheet": "out", "browser": "out"}
 NETWORKS = {
     "evaluate": {"what"},
     "train": {"what", "data", "out", "settings"},
@@ -425,3 +430,32 @@ def test_each_evaluation_has_its_function():
     for name, function in functions.items():
         told = {a.dest for a in kinds[name]._actions} - {"help", "quiet", "debug"}
         assert told == set(inspect.signature(function).parameters) - {"progress"}
+
+
+def test_the_primer_writes_pages_and_a_workbook(capsys, tmp_path):
+    pytest.importorskip("openpyxl", reason="openpyxl is not installed")
+    code, out, _ = run(
+        capsys, "primer", "9", "--export", tmp_path / "pages", "--sheet",
+        tmp_path / "a.xlsx",
+    )  # fmt: skip
+    assert code == 0
+    assert out["pages"] == ["09-deciding.html"]
+    assert (tmp_path / "pages" / "09-deciding.html").exists()
+    assert (tmp_path / "a.xlsx").stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("13", "There is no lesson '13'"),
+        ("--nodules nowhere", "no nodules.csv in the folder"),
+        ("1 --export out --ct nowhere.nii", "nothing at `nowhere.nii`"),
+    ],
+)
+def test_a_primer_that_cannot_be_shown_is_refused(
+    capsys, tmp_path, monkeypatch, words, said
+):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, "primer", *words.split())
+    assert (code, out) == (3, None)
+    assert said in err

@@ -23,6 +23,7 @@ STAGES = {
     "export": "exporting",
     "evaluate": "judging",
     "deidentify": "copying without the person",
+    "lessons": "writing the lessons",
 }
 
 

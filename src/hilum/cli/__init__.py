@@ -25,6 +25,7 @@ from hilum.cli.compare import add_compare
 from hilum.cli.deidentify import add_deidentify
 from hilum.cli.listen import add_listen
 from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
+from hilum.cli.primer import add_primer
 from hilum.cli.report import add_report
 from hilum.cli.service import add_serve, add_token
 from hilum.cli.submission import add_submission
@@ -115,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         add_listen,
         add_serve,
         add_token,
+        add_primer,
     ):
         add(commands)
     inner = [*add_risk(commands), *add_evaluate(commands)]

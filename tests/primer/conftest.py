@@ -1,0 +1,39 @@
+"""One small CT and its pages, shared by the tests of the primer."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from browser import ARGUMENTS, executable
+
+from hilum.phantom import PhantomSettings, make_phantom
+from hilum.primer.scene import scan_scene
+
+
+@pytest.fixture(scope="session")
+def scene():
+    """A small phantom with a slice of 512 x 512, and its truth."""
+    phantom = make_phantom(
+        PhantomSettings(seed=7, shape=(64, 128, 128), spacing_mm=(4.5, 2.8, 2.8))
+    )
+    first = phantom.truths[0]
+    small = scan_scene(phantom.volume, first.center_mm, first.diameter_mm)
+    return replace(
+        small,
+        slice_hu=np.kron(small.slice_hu, np.ones((4, 4), np.int16)),
+        slice_mm=(0.7, 0.7),
+        place=(small.place[0] * 4, small.place[1] * 4),
+        truths=lambda: phantom.truths,
+    )
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A browser for all tests of pages."""
+    path = executable()
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  may be absent
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
