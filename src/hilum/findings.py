@@ -18,11 +18,8 @@ Side = Literal["left", "right"]
 ChangeStatus = Literal["new", "gone", "grown", "shrunk", "stable", "not-covered"]
 Outlining = Literal["drawn", "edge"]
 
-LOBE_CLEAR = 0.9
-"""Probability from which a lobe is named."""
-
-AT_PLEURA_MM = 1.5
-"""A nodule no further than this from the surface of its lung lies at the pleura."""
+LOBE_CLEAR = 0.9  # probability from which a lobe is named
+AT_PLEURA_MM = 1.5  # a nodule no further from the surface of its lung lies there
 
 
 @dataclass(frozen=True, slots=True)
