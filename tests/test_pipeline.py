@@ -295,7 +295,7 @@ def test_a_result_of_an_older_version_is_still_read(assessment):
 def test_each_nodule_says_how_sure_its_size_is(assessment):
     for nodule in assessment.nodules:
         assert 0 < nodule.diameter_error_mm < nodule.diameter_mm
-        assert 0 < nodule.volume_error_mm3
+        assert nodule.volume_error_mm3 > 0
         assert nodule.pleura_mm is None or 0 <= nodule.pleura_mm <= 10
 
 
