@@ -5,6 +5,7 @@ nodules, the tumours with masks, and the LIDC nodule patches (kinds and sizes).
 
     python benchmarks/measure.py
     python benchmarks/measure.py --phantom [NODULES]
+    python benchmarks/measure.py --readers 3
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from measure_phantom import phantom_table
+from measure_readers import readers_table
 from scipy import ndimage
 
 from hilum.datasets.pieces import read_piece, read_piece_mask
@@ -43,13 +45,19 @@ def main() -> None:
     parser.add_argument(
         "--phantom", type=int, nargs="?", const=2, help="nodules a cell of the table"
     )
-    nodules = parser.parse_args().phantom
-    if nodules:
-        phantom_table(nodules)
+    parser.add_argument(
+        "--readers", type=int, help="LIDC patches of every so manieth patient"
+    )
+    wanted = parser.parse_args()
+    if wanted.phantom:
+        phantom_table(wanted.phantom)
         return
     folder = Path(os.environ.get("HILUM_DATA", _default_folder()))
     if not (folder / "annotations.csv").exists():
         print("no real CT: set HILUM_DATA to a folder with it")
+        return
+    if wanted.readers:
+        readers_table(folder, _patch, wanted.readers)
         return
     annotated(folder)
     patches(folder)

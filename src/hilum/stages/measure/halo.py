@@ -19,11 +19,12 @@ _NEXT_MM = (1.3, 1.8)
 _FAR_MM = (2.0, 3.2)
 _FAR_HU = 140.0
 _NEAR_HU = 140.0
-_STEP = 0.5
+_STEP = 0.6
 """How much of the near ring's level the next one keeps.
 
-Of 622 nodules of LIDC that readers rated solid, 5 % have such a step; of part-solid
-phantoms of 8 mm 94 %, of 10 mm and more all.
+Of 622 nodules of LIDC that readers rated solid, 2.4 % have such a step; of part-solid
+phantoms of 8 mm 72 %, of 10 mm and more all. With half as a limit, spiculated masses
+and what lies between vessels were taken for halos.
 """
 
 _CLEAR_MM = 1.2

@@ -34,10 +34,9 @@ _WIDER = (1.0, 1.5, 2.25)
 _LARGEST_MM = 100.0
 _CALM = 10
 _CALM_MM = 0.8
-_GLASS_HU = 140.0
+_GLASS_HU = 200.0
 _SOLID_HU = -250.0
 _MOSTLY = 0.6
-_MOSTLY_SOLID = 0.7
 _BLUR_MM = 1.2
 _PLEURA_MM = 3.0
 _AIR_HU = -450.0
@@ -123,7 +122,7 @@ def _find_halo(search: Search, dense: Outline) -> Outline | None:
     if faint is None or faint.rim_hu - lung_hu < _GLASS_HU:
         return None
     inner = hood.hu[inner_cells(hood, faint.cells)]
-    if np.mean(inner > _SOLID_HU) > _MOSTLY_SOLID:
+    if np.mean(inner > _SOLID_HU) > _MOSTLY:
         return None
     if not search.leaks(faint.cells):
         return faint
