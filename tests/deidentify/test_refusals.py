@@ -98,6 +98,19 @@ def test_uids_that_nobody_registered_are_no_way_out(tmp_path):
     }
 
 
+def test_a_directory_of_a_disc_is_no_image(tmp_path):
+    write_slice(image(), tmp_path / "in/fine.dcm")
+    directory = pydicom.Dataset()
+    directory.file_meta = pydicom.dataset.FileMetaDataset()
+    directory.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.1.3.10"
+    directory.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    directory.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    directory.FileSetID = "WUNDERLICH"
+    write_slice(directory, tmp_path / "in/DICOMDIR")
+    summary = deidentify(tmp_path / "in", tmp_path / "out", key=KEY)
+    assert summary.refused == {"directory of a disc": 1}
+
+
 def test_damaged_files_are_counted_and_leave_nothing(tmp_path):
     data = write_slice(image(), tmp_path / "in/fine.dcm").read_bytes()
     (tmp_path / "in/cut.dcm").write_bytes(data[:-40])
@@ -248,6 +261,18 @@ def test_a_key_from_the_environment_a_file_or_the_keyboard_is_one(
     (tmp_path / "film").write_bytes(bytes(range(256)) * 20)
     with pytest.raises(InputError, match="more than 4096"):
         read_key(tmp_path / "film")
+
+
+def test_the_key_is_asked_for_at_a_terminal(capsys, tmp_path, monkeypatch):
+    write_slice(image(), tmp_path / "in/a.dcm")
+    monkeypatch.delenv("HILUM_DEIDENTIFY_KEY", raising=False)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: KEY.secret.decode())
+    code, _, err = run(capsys, "deidentify", tmp_path / "in", tmp_path / "out")
+    assert code == 0
+    assert KEY.secret.decode() not in err
+    (copy,) = files(tmp_path / "out")
+    assert pydicom.dcmread(copy).SOPInstanceUID == KEY.uid(image().SOPInstanceUID)
 
 
 def test_uids_by_hand():

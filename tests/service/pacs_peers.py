@@ -28,6 +28,7 @@ class Kept:
     def __init__(self, place: Path) -> None:
         self.place, self.studies = place, []
         self.failures = 0
+        self.inbox = None
         self._new = threading.Condition()
 
     def __call__(self, folder: Path) -> None:
@@ -40,11 +41,16 @@ class Kept:
             self.studies.append(target)
             self._new.notify_all()
 
-    def wait(self, count: int = 1, *, timeout_s: float = 30.0) -> list[Path]:
+    def wait(self, count: int = 1, *, quiet: bool = False) -> list[Path]:
+        """Wait for studies; unless for `quiet`, they are complete from now on."""
+        if self.inbox is not None and not quiet:
+            with self.inbox._lock:
+                for study in self.inbox._studies.values():
+                    study.due_s = 0.0
         with self._new:
-            assert self._new.wait_for(
-                lambda: len(self.studies) >= count, timeout=timeout_s
-            ), f"{len(self.studies)} of {count} studies after {timeout_s} s"
+            assert self._new.wait_for(lambda: len(self.studies) >= count, timeout=60), (
+                f"{len(self.studies)} of {count} studies"
+            )
             return list(self.studies)
 
 
@@ -54,12 +60,13 @@ def listening(tmp_path: Path, inbox: dict | None = None, **settings):
     place = tmp_path / "kept"
     place.mkdir(exist_ok=True)
     kept = Kept(place)
-    options = {"quiet_s": 1.0, "broken_s": 2.5, "free_bytes": 0} | (inbox or {})
+    options = {"quiet_s": 600, "broken_s": 600, "free_bytes": 0} | (inbox or {})
     arriving = InboxSettings(folder=tmp_path / "arriving", **options)
     with (
         Inbox(arriving, kept) as box,
         Node(NodeSettings(port=0, **settings), box) as node,
     ):
+        kept.inbox = box
         yield node, kept, box
 
 

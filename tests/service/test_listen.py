@@ -148,7 +148,7 @@ def test_the_command_listens_until_it_is_told_to_stop(tmp_path, capsys, monkeypa
     code = cli.main(
         [
             *("listen", "--data", str(tmp_path / "data"), "--port", str(port)),
-            *("--title", "CHEST", "--quiet-seconds", "0.5", "--format", "html,sr"),
+            *("--title", "CHEST", "--quiet-seconds", "3", "--format", "html,sr"),
             *("--send-to", "ORTHANC@127.0.0.1:4242"),
             *("--send-to", "dicomwebs://pacs.example.org/dicom-web"),
         ]

@@ -78,19 +78,6 @@ def add_node_options(
         help="AE title that may send; repeatable; default: any on this machine",
     )
     command.add_argument(
-        "--send-to",
-        action="append",
-        default=[],
-        metavar="PEER",
-        help="where DICOM documents go: TITLE@HOST:PORT, or dicomweb(s)://HOST/PATH; "
-        "repeatable",
-    )
-    command.add_argument(
-        "--priors",
-        metavar="PEER",
-        help="archive that is asked for earlier studies: TITLE@HOST:PORT",
-    )
-    command.add_argument(
         "--quiet-seconds",
         type=float,
         default=10.0,
@@ -103,6 +90,23 @@ def add_node_options(
         default=10,
         metavar="N",
         help="how many at once; default: %(default)s",
+    )
+    _add_peers(command)
+
+
+def _add_peers(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--send-to",
+        action="append",
+        default=[],
+        metavar="PEER",
+        help="where DICOM documents go: TITLE@HOST:PORT, or dicomweb(s)://HOST/PATH; "
+        "repeatable",
+    )
+    command.add_argument(
+        "--priors",
+        metavar="PEER",
+        help="archive that is asked for earlier studies: TITLE@HOST:PORT",
     )
 
 

@@ -127,10 +127,21 @@ def connect(
         ext_neg=roles,
         evt_handlers=handlers,
     )
+    _check_established(association, peer, title, contexts[0][0])
+    try:
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
+        entity.shutdown()
+
+
+def _check_established(association: Any, peer: Peer, title: str, offer: str) -> None:
+    """Say why there is no association."""
     if association.rejected_contexts and not association.accepted_contexts:
         raise InputError(
             f"The DICOM node {peer.title} does not take any of what we offer, such as "
-            f"class {contexts[0][0]}. Let it take them, or leave out that format."
+            f"class {offer}. Let it take them, or leave out that format."
         )
     if not association.is_established:
         why = "refuses us" if association.is_rejected else "does not answer"
@@ -138,9 +149,3 @@ def connect(
             f"The DICOM node {peer.title} at {peer.host}:{peer.port} {why}. Check its "
             f"title and address, and that it knows {title}."
         )
-    try:
-        yield association
-    finally:
-        if association.is_established:
-            association.release()
-        entity.shutdown()

@@ -3,7 +3,7 @@
 A target is called with anything that has `documents`, and sends those that are DICOM:
 the files among them, and the files in folders among them. It returns when the other
 side has all of them. To send them again does no harm. An `InputError` means that a
-later try is of no use; any other error that it may be.
+later try is of no use, a `ConnectionError` that it may be of use.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from hilum.dicomweb import Server, send_files
+from hilum.dicomweb import Server, UnreachableError, send_files
 from hilum.errors import InputError
 from hilum.service.pacs.peers import Peer, PeerError, connect
 
@@ -46,11 +46,15 @@ class StoreTarget:
 
         Raises:
             InputError: The node does not take such documents.
-            PeerError: It cannot be reached, or has no room now.
+            ConnectionError: It cannot be reached, or has no room now.
         """
         files = tuple(find_dicom(delivery.documents))
-        if files:
+        if not files:
+            return
+        try:
             send_to_node(self.peer, files, title=self.title)
+        except PeerError as error:  # for users; jobs try nothing of ours again
+            raise ConnectionError(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +72,15 @@ class StowTarget:
 
         Raises:
             InputError: The server refuses them.
-            UnreachableError: It cannot be reached.
+            ConnectionError: It cannot be reached now.
         """
         files = tuple(find_dicom(delivery.documents))
-        if files:
+        if not files:
+            return
+        try:
             send_files(self.server, files)
+        except UnreachableError as error:  # as above
+            raise ConnectionError(str(error)) from error
 
 
 def find_dicom(documents: Mapping[str, Path]) -> Iterator[Path]:
