@@ -143,29 +143,36 @@ class Jobs:
                 f"There is no target `{unknown[0]}`. Targets are: "
                 f"{', '.join(self.targets) or 'none'}."
             )
-        from hilum.service.jobs.digest import digest_study  # noqa: PLC0415  slow
-
-        source = Path(source)
         try:
-            digest, size = digest_study(source)
-            job = Job(
-                id=digest[:_ID_DIGITS],
-                state="queued",
-                origin=origin[:64],
-                size_bytes=size,
-                created_s=time.time(),
-                deliver_to=names,
-            )
-            with self._lock:
-                self.store.place(source, job.id, move=move)
-                if self.table.add(job):
-                    self._engine.enqueue(job.id, job.attempt)
-                    return job.id
+            job_id, is_new = self._store(Path(source), names, origin[:64], move=move)
         except OSError as error:
             raise InputError(explain(error)) from error
-        if self.get(job.id).state in ("failed", "cancelled", "expired"):
-            self.retry(job.id)
-        return job.id
+        over = ("failed", "cancelled", "expired")
+        if not is_new and self.get(job_id).state in over:
+            self.retry(job_id)
+        return job_id
+
+    def _store(
+        self, source: Path, deliver_to: tuple[str, ...], origin: str, *, move: bool
+    ) -> tuple[str, bool]:
+        """Put a study in its place and queue it; whether it is a new one."""
+        from hilum.service.jobs.digest import digest_study  # noqa: PLC0415  slow
+
+        digest, size = digest_study(source)
+        job = Job(
+            id=digest[:_ID_DIGITS],
+            state="queued",
+            origin=origin,
+            size_bytes=size,
+            created_s=time.time(),
+            deliver_to=deliver_to,
+        )
+        with self._lock:
+            self.store.place(source, job.id, move=move)
+            is_new = self.table.add(job)
+            if is_new:
+                self._engine.enqueue(job.id, job.attempt)
+        return job.id, is_new
 
     def get(self, job_id: str) -> Job:
         """Give a job as it is now.
