@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -275,8 +276,11 @@ class Jobs:
             return tuple(Progress(1.0, None) for _job in jobs)
         usual = self.table.usual_s(USUAL_S)
         waiting = self.list(states=("queued", "running"))
+        arrived = sorted(job.created_s for job in waiting)
         return tuple(
-            how_far(job, usual, _ahead(job, waiting) / self.settings.workers)
+            how_far(
+                job, usual, bisect_left(arrived, job.created_s) / self.settings.workers
+            )
             for job in jobs
         )
 
@@ -313,10 +317,6 @@ def how_far(job: Job, usual_s: Mapping[str, float], ahead: float) -> Progress:
     # a stage that takes longer than usual is nearly, but never quite, over
     past += min(spent, 0.95 * usual_s[job.stage])
     return Progress(past / total, max(total - past, 0.0))
-
-
-def _ahead(job: Job, waiting: Sequence[Job]) -> int:
-    return sum(1 for other in waiting if other.created_s < job.created_s)
 
 
 __all__ = ["FINAL", "Jobs", "Progress"]
