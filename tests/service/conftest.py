@@ -9,9 +9,6 @@ import pytest
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "src"
 
-pytest.importorskip("dbos")
-pytest.importorskip("fastapi")
-
 
 @pytest.fixture(scope="session", autouse=True)
 def _workers_find_the_fake_assessor():

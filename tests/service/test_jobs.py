@@ -19,7 +19,7 @@ from hilum.service.jobs.digest import digest_study
 from hilum.service.jobs.job import USUAL_S, Job
 from hilum.service.jobs.keeping import expire_old
 from hilum.service.jobs.store import Store, explain
-from hilum.service.records.database import sqlalchemy_url
+from hilum.service.records.database import JOBS, sqlalchemy_url
 
 HERE = Path(__file__).parent
 
@@ -203,6 +203,21 @@ def test_job_that_lost_its_workflow_is_begun_again(jobs, tmp_path):
     row = Job(id=digest[:32], state="queued", created_s=time.time(), size_bytes=size)
     jobs.table.add(row)  # and the process died before it was queued
     assert jobs.wait(digest[:32], timeout_s=30).state == "done"
+
+
+def test_job_whose_workflow_ended_without_a_word_is_begun_anew(
+    jobs, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("hilum.service.jobs.engine._ORPHAN_S", 0.1)
+    job_id = jobs.submit(make_study(tmp_path / "a", "forgotten"))
+    jobs.wait(job_id)
+    table = JOBS.update().where(JOBS.c.id == job_id)
+    with jobs.database.begin() as connection:  # as if the last note had been lost
+        connection.execute(table.values(state="running", finished_s=None))
+    job = jobs.wait(job_id)
+    assert (job.state, job.error, job.attempt) == ("done", None, 2)
+    runs = (jobs.store.results(job_id) / "runs.log").read_text()
+    assert runs.count("end") == 2  # not taken for done without a look
 
 
 def test_removed_study_is_gone_and_may_come_again(jobs, tmp_path):

@@ -1,10 +1,12 @@
 """The page in a real browser: from the upload to the export."""
 
+import io
 import json
 import os
 import re
 import shutil
 import time
+import zipfile
 from importlib.util import find_spec
 
 import pytest
@@ -260,6 +262,29 @@ def test_page_fits_the_width_and_asks_for_nothing_elsewhere(page, client):
         page.locator("#worklist tbody tr").first.wait_for()
     own = re.compile(rf"{re.escape(str(client.base_url))}|data:|blob:")
     assert [url for url in asked if not own.match(url)] == []
+
+
+def test_zip_can_be_dropped(page, client):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a", dicom("dropped"))
+    page.locator("#drop").wait_for()
+    page.evaluate(
+        """(bytes) => {
+          const data = new DataTransfer();
+          data.items.add(new File([new Uint8Array(bytes)], "DOE_JANE.zip"));
+          const place = document.getElementById("drop");
+          for (const name of ["dragenter", "dragover", "drop"]) {
+            const event = new DragEvent(name, { dataTransfer: data, bubbles: true });
+            place.dispatchEvent(event);
+          }
+        }""",
+        list(packed.getvalue()),
+    )
+    page.locator("#drop", has_text="Sent.").wait_for()
+    studies = client.get("/api/studies").json()["studies"]
+    wait_until(client, studies[0]["id"], "done")
+    assert studies[0]["size_bytes"] == len(dicom("dropped"))
 
 
 def test_failed_study_shows_why_and_can_be_tried_again(page, client):

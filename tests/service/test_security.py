@@ -106,6 +106,10 @@ def test_browser_is_told_to_run_nothing_else(client):
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert "server" not in answer.headers
     assert client.get("/api/studies").headers["cache-control"] == "no-store"
+    script = client.get("/static/js/main.js")  # asked for anew after an upgrade
+    assert script.headers["cache-control"] == "no-cache"
+    again = {"If-None-Match": script.headers["etag"]}
+    assert client.get("/static/js/main.js", headers=again).status_code == 304
 
 
 # Where it listens ---------------------------------------------------------------
@@ -192,6 +196,7 @@ def bomb_zip():
         (zip_of(("a", b"x"))[:-9], 422, "damaged zip"),
         (zip_of(), 422, "no files"),
     ],
+    ids=["up", "root", "drive", "up-windows", "link", "bomb", "large", "cut", "empty"],
 )
 def test_hostile_zip_is_refused_and_leaves_nothing(client, content, status, said):
     answer = client.post("/api/studies", content=content)

@@ -190,6 +190,8 @@ class Engine:
             job = self._table.get(job_id)
         except InputError:
             return
+        if job.state != "delivering":
+            return
         failed = self._table.undelivered(job_id)
         left = [name for name in job.deliver_to if name not in job.delivered]
         if not left:
@@ -330,27 +332,32 @@ class Engine:
 
     def _look_after(self) -> None:
         """Queue again what lost its workflow, as after a disk that was full."""
+        jobs = self._table.list(states=("queued", "running", "delivering"))
+        workflows = {job.id: self._workflows_of(job) for job in jobs}
+        names = [name for of_job in workflows.values() for name in of_job]
+        states = self.flow.statuses(names)
         now = time.monotonic()
-        for job in self._table.list(states=("queued", "running", "delivering")):
-            names = [(name_workflow(job.id, job.attempt), STUDIES)]
-            if job.state == "delivering":
-                names = [
-                    (name_workflow(job.id, job.attempt, target), DELIVERIES)
-                    for target in job.deliver_to
-                    if target not in job.delivered
-                ] or names
-            states = [self.flow.status(name) for name, _queue in names]
-            if "unknown" in states and job.state == "queued":
+        for job in jobs:
+            mine = {name: states[name] for name in workflows[job.id]}
+            alive = {"waiting", "running"} & set(mine.values())
+            if set(mine.values()) == {"unknown"} and job.state == "queued":
                 self.enqueue(job.id, job.attempt)
-            for (name, queue), state in zip(names, states, strict=True):
-                if state == "running" and name not in self._active:
-                    if now - self._idle_since.setdefault(name, now) > _ORPHAN_S:
-                        self.flow.resume(name, queue)
-                        self._idle_since.pop(name)
-                else:
-                    self._idle_since.pop(name, None)
-            if all(state == "ended" for state in states):
+            elif not alive:
                 self._restart_ended(job)
+            for name, state in mine.items():
+                if state != "running" or name in self._active:
+                    self._idle_since.pop(name, None)
+                elif now - self._idle_since.setdefault(name, now) > _ORPHAN_S:
+                    self._idle_since.pop(name)
+                    self.flow.resume(name, workflows[job.id][name])
+
+    def _workflows_of(self, job: Job) -> dict[str, str]:
+        """Name the workflows that a job may wait for, and the queue of each."""
+        named = {name_workflow(job.id, job.attempt): STUDIES}
+        if job.state == "delivering":
+            for target in set(job.deliver_to) - set(job.delivered):
+                named[name_workflow(job.id, job.attempt, target)] = DELIVERIES
+        return named
 
     def _restart_ended(self, job: Job) -> None:
         """Begin anew a job whose workflow ended without concluding it."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -25,6 +25,7 @@ from hilum.service.records.database import sqlalchemy_url, use_write_ahead_log
 
 STUDIES, DELIVERIES = "hilum-studies", "hilum-deliveries"
 _DELIVERIES_AT_ONCE = 8
+_ASKED_AT_ONCE = 500
 _VERSION = "hilum-1"
 """Recovery takes up workflows of this version only; raise it when steps change."""
 
@@ -132,18 +133,26 @@ class Flow:
 
     def cancel(self, names: list[str]) -> None:
         """Take workflows out of their queues; those that run end at their next step."""
-        for name in names:
-            if DBOS.get_workflow_status(name) is not None:
+        for name, status in self.statuses(names).items():
+            if status != "unknown":
                 DBOS.cancel_workflow(name)
 
-    def status(self, name: str) -> Status:
-        """Tell how far DBOS is with a workflow."""
-        found = DBOS.get_workflow_status(name)
-        if found is None:
-            return "unknown"
-        if found.status in ("ENQUEUED", "DELAYED"):
-            return "waiting"
-        return "running" if found.status == "PENDING" else "ended"
+    def statuses(self, names: Sequence[str]) -> dict[str, Status]:
+        """Tell how far DBOS is with workflows, in one question."""
+        found: dict[str, Status] = dict.fromkeys(names, "unknown")
+        for start in range(0, len(names), _ASKED_AT_ONCE):
+            for workflow in DBOS.list_workflows(
+                workflow_ids=list(names[start : start + _ASKED_AT_ONCE]),
+                load_input=False,
+                load_output=False,
+            ):
+                if workflow.status in ("ENQUEUED", "DELAYED"):
+                    found[workflow.workflow_id] = "waiting"
+                elif workflow.status == "PENDING":
+                    found[workflow.workflow_id] = "running"
+                else:
+                    found[workflow.workflow_id] = "ended"
+        return found
 
     def resume(self, name: str, queue: str) -> None:
         """Queue once more a workflow that lost its thread."""
@@ -151,8 +160,8 @@ class Flow:
 
     def forget(self, names: list[str]) -> None:
         """Remove what DBOS keeps of ended workflows."""
-        for name in names:
-            if self.status(name) == "ended":
+        for name, status in self.statuses(names).items():
+            if status == "ended":
                 DBOS.delete_workflow(name)
 
     def stop(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,29 +144,36 @@ class Jobs:
                 f"There is no target `{unknown[0]}`. Targets are: "
                 f"{', '.join(self.targets) or 'none'}."
             )
-        from hilum.service.jobs.digest import digest_study  # noqa: PLC0415  slow
-
-        source = Path(source)
         try:
-            digest, size = digest_study(source)
-            job = Job(
-                id=digest[:_ID_DIGITS],
-                state="queued",
-                origin=origin[:64],
-                size_bytes=size,
-                created_s=time.time(),
-                deliver_to=names,
-            )
-            with self._lock:
-                self.store.place(source, job.id, move=move)
-                if self.table.add(job):
-                    self._engine.enqueue(job.id, job.attempt)
-                    return job.id
+            job_id, is_new = self._store(Path(source), names, origin[:64], move=move)
         except OSError as error:
             raise InputError(explain(error)) from error
-        if self.get(job.id).state in ("failed", "cancelled", "expired"):
-            self.retry(job.id)
-        return job.id
+        over = ("failed", "cancelled", "expired")
+        if not is_new and self.get(job_id).state in over:
+            self.retry(job_id)
+        return job_id
+
+    def _store(
+        self, source: Path, deliver_to: tuple[str, ...], origin: str, *, move: bool
+    ) -> tuple[str, bool]:
+        """Put a study in its place and queue it; whether it is a new one."""
+        from hilum.service.jobs.digest import digest_study  # noqa: PLC0415  slow
+
+        digest, size = digest_study(source)
+        job = Job(
+            id=digest[:_ID_DIGITS],
+            state="queued",
+            origin=origin,
+            size_bytes=size,
+            created_s=time.time(),
+            deliver_to=deliver_to,
+        )
+        with self._lock:
+            self.store.place(source, job.id, move=move)
+            is_new = self.table.add(job)
+            if is_new:
+                self._engine.enqueue(job.id, job.attempt)
+        return job.id, is_new
 
     def get(self, job_id: str) -> Job:
         """Give a job as it is now.
@@ -268,8 +276,11 @@ class Jobs:
             return tuple(Progress(1.0, None) for _job in jobs)
         usual = self.table.usual_s(USUAL_S)
         waiting = self.list(states=("queued", "running"))
+        arrived = sorted(job.created_s for job in waiting)
         return tuple(
-            how_far(job, usual, _ahead(job, waiting) / self.settings.workers)
+            how_far(
+                job, usual, bisect_left(arrived, job.created_s) / self.settings.workers
+            )
             for job in jobs
         )
 
@@ -306,10 +317,6 @@ def how_far(job: Job, usual_s: Mapping[str, float], ahead: float) -> Progress:
     # a stage that takes longer than usual is nearly, but never quite, over
     past += min(spent, 0.95 * usual_s[job.stage])
     return Progress(past / total, max(total - past, 0.0))
-
-
-def _ahead(job: Job, waiting: Sequence[Job]) -> int:
-    return sum(1 for other in waiting if other.created_s < job.created_s)
 
 
 __all__ = ["FINAL", "Jobs", "Progress"]

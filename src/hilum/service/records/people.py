@@ -40,16 +40,7 @@ def manage_tokens(
     from hilum.service.records.database import open_database  # noqa: PLC0415  extra
     from hilum.service.records.tokens import Tokens  # noqa: PLC0415
 
-    data = Path(data)
-    try:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise InputError(
-            f"Cannot use `{name_of(data)}` for data: "
-            f"{error.strerror or type(error).__name__}. Name a folder that may be "
-            "written to."
-        ) from error
-    engine = open_database(data, database)
+    engine = open_database(_make_folder(Path(data)), database)
     try:
         tokens = Tokens(engine)
         said: dict[str, Any] = {}
@@ -61,3 +52,16 @@ def manage_tokens(
     finally:
         engine.dispose()
     return said
+
+
+def _make_folder(data: Path) -> Path:
+    """Make the data folder, which only its owner may look into."""
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise InputError(
+            f"Cannot use `{name_of(data)}` for data: "
+            f"{error.strerror or type(error).__name__}. Name a folder that may be "
+            "written to."
+        ) from error
+    return data

@@ -208,8 +208,9 @@ class Guard:
         more = [pair for pair in _HEADERS if pair[0] not in names]
         if b"content-security-policy" not in names:
             more.append((b"content-security-policy", _CSP.encode()))
-        if scope["path"].startswith("/api/") and b"cache-control" not in names:
-            more.append((b"cache-control", b"no-store"))
+        if b"cache-control" not in names:  # the page itself may be kept, if asked for
+            kept = not scope["path"].startswith("/api/")
+            more.append((b"cache-control", b"no-cache" if kept else b"no-store"))
         if self._settings.tls_cert or self._settings.behind_proxy:
             more.append(_HSTS)
         return [*headers, *more]
