@@ -4,6 +4,7 @@ import html
 import http.client
 import io
 import json
+import sys
 import threading
 import time
 import zipfile
@@ -137,6 +138,40 @@ def test_trainings_are_counted(monkeypatch):
         runs.start({})
 
 
+def test_a_run_says_why_it_failed(tmp_path, monkeypatch):
+    quick = [sys.executable, "-c", "raise ValueError('no such layer')"]
+    monkeypatch.setattr("hilum.primer.runs._command", lambda folder: quick)
+    with Runs() as runs:
+        number = runs.start({})
+        while runs.all()[number]["state"] == "training":
+            sleep(0.05)
+        assert runs.all()[number]["why"] == "no such layer"
+        with pytest.raises(InputError, match="not ready yet"):
+            runs.network(number)
+
+
+def test_a_run_that_hangs_is_ended(monkeypatch):
+    hangs = [sys.executable, "-c", "import time; time.sleep(600)"]
+    monkeypatch.setattr("hilum.primer.runs._command", lambda folder: hangs)
+    monkeypatch.setattr("hilum.primer.runs.GRACE_S", -1000.0)
+    with Runs() as runs:
+        (told,) = [runs.all()[runs.start({})]]
+        assert (told["state"], told["why"][:16]) == ("failed", "It took too long")
+
+
+def test_leaving_ends_what_trains(monkeypatch):
+    hangs = [sys.executable, "-c", "import time; time.sleep(600)"]
+    monkeypatch.setattr("hilum.primer.runs._command", lambda folder: hangs)
+    with Runs() as runs:
+        number = runs.start({})
+        with pytest.raises(InputError, match="being trained"):
+            runs.start({})
+        runs.stop(number)
+        process = runs._runs[number].process
+        assert process.poll() is None
+    assert process.poll() is not None
+
+
 def test_a_training_ends_when_told_or_when_time_is_up():
     pytest.importorskip("keras", reason="Keras is not installed")
     rng = np.random.default_rng(0)
@@ -185,7 +220,7 @@ def test_a_training_runs_is_judged_and_leaves_its_network(served):
     assert (status, json.loads(body)) == (200, {"id": 0})
     assert b"being trained" in post(served, "/api/train", plan)[1]
     assert b"not ready" in ask(served, "/api/train/0/model.keras")[1]
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 280
     while time.monotonic() < deadline:
         (run,) = json.loads(ask(served, "/api/train")[1])["runs"]
         if run["state"] != "training":

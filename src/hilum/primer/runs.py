@@ -19,8 +19,8 @@ from typing import Any, Self
 from hilum.errors import InputError
 from hilum.primer.trainer import Plan, parse_plan
 
-GRACE_S = 60.0
-"""For starting, reading data and saving."""
+GRACE_S = 240.0
+"""For starting, making or reading data, and saving, on a busy computer."""
 
 MOST_RUNS = 50
 
@@ -35,6 +35,7 @@ class Run:
         process: That trains.
         started_s: When, on the monotonic clock.
         stopped: Whether the reader stopped it.
+        late: Whether it was ended because it hung.
     """
 
     plan: Plan
@@ -42,6 +43,7 @@ class Run:
     process: subprocess.Popen[bytes]
     started_s: float = field(default_factory=monotonic)
     stopped: bool = False
+    late: bool = False
 
     @property
     def model(self) -> Path:
@@ -71,10 +73,13 @@ class Run:
         }
 
     def _why(self) -> str:
-        """Give the last line of what the process complained of."""
+        """Say why it failed: the last error of what the process wrote."""
+        if self.late:
+            return "It took too long. Is the computer busy?"
         text = (self.folder / "errors.txt").read_text(errors="replace").strip()
-        last = text.splitlines()[-1] if text else "It ended without a word."
-        return last.rsplit("Error: ", 1)[-1]
+        lines = text.splitlines() or ["It ended without a word."]
+        errors = [line for line in lines if "Error: " in line]
+        return (errors or lines)[-1].rsplit("Error: ", 1)[-1]
 
 
 class Runs:
@@ -138,13 +143,12 @@ class Runs:
         nodules = None if self.nodules is None else str(self.nodules.resolve())
         told = {**asdict(plan), "nodules": nodules}
         (folder / "plan.json").write_text(json.dumps(told), encoding="utf-8")
-        command = [
-            sys.executable, "-m", "hilum.primer.trainer",
-            str(folder / "plan.json"), str(folder),
-        ]  # fmt: skip
         with (folder / "errors.txt").open("wb") as errors:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors
+                _command(folder),
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
             )
         return Run(plan, folder, process)
 
@@ -185,7 +189,14 @@ class Runs:
         for run in self._runs:
             late = monotonic() - run.started_s > run.plan.limit_s + GRACE_S
             if late and run.process.poll() is None:
+                run.late = True
                 _end(run.process)
+
+
+def _command(folder: Path) -> list[str]:
+    """Say how to train as the plan in a folder says."""
+    plan = str(folder / "plan.json")
+    return [sys.executable, "-m", "hilum.primer.trainer", plan, str(folder)]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
