@@ -1,11 +1,13 @@
 """Guidelines at a follow-up: which rule fires, and for which nodule."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from hilum.clinical.facts import Facts
 from hilum.compare.growth import Sized, measure_growth, possible_of, status_of
+from hilum.compare.pairs import growth_doubts
 from hilum.findings import Alignment, Change, Comparison, Guidelines, Nodule, Scope
 from hilum.pipeline.follow_up import follow_up, followed_finding, status_since
 
@@ -47,8 +49,8 @@ def changed(before, now, number=1, *, days=180, status=None):
     )
 
 
-def followed(*changes, days=180, facts=None):
-    comparison = Comparison(
+def compared(*changes, days=180):
+    return Comparison(
         prior_series_uid="1",
         prior_scope=Scope(True),
         prior_nodules=(),
@@ -56,6 +58,10 @@ def followed(*changes, days=180, facts=None):
         alignment=Alignment(overlap=0.98, likeness=0.95, doubt_mm=1.0),
         changes=changes,
     )
+
+
+def followed(*changes, days=180, facts=None):
+    comparison = compared(*changes, days=days)
     nodules = tuple(c.now for c in changes if c.now)
     return follow_up(Guidelines(), nodules, facts or Facts(), comparison)
 
@@ -177,6 +183,24 @@ def test_whom_fleischner_is_not_meant_for():
     change = changed(nodule(7.0), nodule(7.0))
     line = followed(change, facts=Facts(age_years=20)).fleischner
     assert "from 35 years" in line["not_applicable"]
+
+
+def test_a_change_of_unknown_direction_is_noticed():
+    # the edge says 5 to 7 mm, the drawing 7 to 5
+    sizes = [
+        Sized(nodule(edge), nodule(drawn), 0.7) for edge, drawn in ((5, 7), (7, 5))
+    ]
+    growth = measure_growth(*sizes, 100)
+    unsure = replace(
+        changed(nodule(7.0), nodule(5.0)), growth=growth, possible=possible_of(growth)
+    )
+    sure = changed(nodule(6.0), nodule(12.0), number=2)
+    (notice,) = growth_doubts(compared(unsure, sure))
+    assert notice.code == "growth-unsure"
+    assert notice.message.startswith("Whether nodule 1 grew is not known")
+    (notice,) = growth_doubts(compared(replace(unsure, current=None)))
+    assert "nodule 1 of the prior" in notice.message
+    assert growth_doubts(compared(sure)) == ()
 
 
 def test_without_nodules_nothing_changes():

@@ -9,7 +9,12 @@ from time import perf_counter
 
 from hilum.clinical.facts import Facts
 from hilum.compare.comparing import compare_readings
-from hilum.compare.pairs import STAGE, check_alignment, check_pair
+from hilum.compare.pairs import (
+    STAGE,
+    check_alignment,
+    check_pair,
+    growth_doubts,
+)
 from hilum.compare.quality import judge_alignment
 from hilum.compare.registration import Register
 from hilum.errors import InputError
@@ -153,7 +158,8 @@ def compare_volumes(
         "registration": registration_s,
         "compare": perf_counter() - start,
     }
-    result = _with_comparison(now, comparison, facts, doubts + _scope_doubt(before))
+    doubts += _scope_doubt(before) + growth_doubts(comparison)
+    result = _with_comparison(now, comparison, facts, doubts)
     result = follow(result, before.assessment, comparison.matches)
     return PairResult(
         current,

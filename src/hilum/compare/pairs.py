@@ -11,14 +11,14 @@ from datetime import date
 import numpy as np
 
 from hilum.errors import InputError
-from hilum.findings import Alignment, Notice
+from hilum.findings import Alignment, Comparison, Notice
 from hilum.volume import CTVolume, PatientMark
 
 STAGE = "compare"
 MOST_DAYS = 20_000
 
 UNLIKE = 0.65
-"""Scans of two patients were at most 0.62 alike, of one patient at least 0.91; see
+"""Scans of two patients were at most 0.62 alike, of one person at least 0.94; see
 docs on growth."""
 
 DOUBTFUL = 0.8
@@ -109,6 +109,30 @@ def check_alignment(
         text = f"{found} Nodules may be matched wrongly. Look at each."
         return (Notice("registration-doubtful", text, STAGE),)
     return ()
+
+
+def growth_doubts(comparison: Comparison) -> tuple[Notice, ...]:
+    """Doubt changes of which not even the direction is sure.
+
+    Args:
+        comparison: Of the two scans.
+    """
+    doubts = []
+    for change in comparison.changes:
+        if not {"grown", "shrunk"} <= set(change.possible) or change.growth is None:
+            continue
+        whose = (
+            f"nodule {change.current}"
+            if change.current
+            else f"nodule {change.prior} of the prior"
+        )
+        text = (
+            f"Whether {whose} grew is not known: within the error of measurement its "
+            f"volume changed by {change.growth.low:+.0%} to {change.growth.high:+.0%}. "
+            "Look at both scans."
+        )
+        doubts.append(Notice("growth-unsure", text, STAGE))
+    return tuple(doubts)
 
 
 def _check_series(prior: CTVolume, current: CTVolume) -> None:
