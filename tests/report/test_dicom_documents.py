@@ -19,6 +19,7 @@ from hilum.errors import InputError
 from hilum.outlines import Outlines
 from hilum.report.dicom import DicomDocuments, SegmentStyle, to_bytes
 from hilum.report.dicom.axes import ellipse_of
+from hilum.report.dicom.codes import site_of
 from hilum.report.dicom.made import mean_hu
 from hilum.report.dicom.placing import Part
 from hilum.tracking import follow, tracking_uid
@@ -313,6 +314,21 @@ def test_findings_and_sites_are_coded(case, sr):
     assert mass["Finding"].CodeValue == "27925004"
     assert small["Finding Site"].CodeValue == "45653009"  # upper lobe
     assert third["Finding Site"].CodeValue == "39607008"  # lung
+
+
+@pytest.mark.parametrize(
+    ("side", "lobe", "site", "laterality"),
+    [
+        ("right", "right middle lobe", "72481006", "24028007"),
+        ("left", "Lower lobe", "90572001", "7771000"),
+        (None, "lingula", "39607008", None),
+        ("left", None, "39607008", "7771000"),
+    ],
+)
+def test_sites_by_hand(case, side, lobe, site, laterality):
+    place = site_of(replace(case.assessment.nodules[0], side=side, lobe=lobe))
+    assert place[0].value == site
+    assert (place[1].value if place[1] else None) == laterality
 
 
 def test_what_is_longer_than_30_mm_is_a_mass(case):
