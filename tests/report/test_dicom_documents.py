@@ -11,11 +11,24 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_examples import BALLS, SPEC, make_case, out_of_scope
-from dicom_maker import BIRTH_DATE, FRAME, PATIENT_ID, PATIENT_NAME, STUDY, oblique
+from dicom_maker import (
+    BIRTH_DATE,
+    FRAME,
+    PATIENT_ID,
+    PATIENT_NAME,
+    STUDY,
+    make_enhanced,
+    make_slices,
+    oblique,
+    write_slice,
+    write_slices,
+)
 from pydicom.uid import UID
 
+from hilum.dicom import read_dicom
 from hilum.dicom.instances import find_instances
 from hilum.errors import InputError
+from hilum.findings import Scope
 from hilum.outlines import Outlines
 from hilum.report.dicom import DicomDocuments, SegmentStyle, to_bytes
 from hilum.report.dicom.axes import ellipse_of
@@ -377,6 +390,13 @@ def test_out_of_scope_holds_no_probability(case, made, sr):
     assert "Out of scope: Slices are 8.0 mm apart." in texts(written(told))
 
 
+def test_a_probability_that_was_forced_does_not_travel(case):
+    told = replace(case.assessment, scope=Scope(False, ("One lung only.",)))
+    assert told.cancer_probability.value is not None
+    report = documents(case, assessment=told).report(with_seg=True)
+    assert b"111047" not in to_bytes(report)
+
+
 def test_words_are_told(sr):
     assert "For research and teaching. Not a medical device." in texts(sr)
     assert "[measure] Größe ≥ 8 mm is odd." in texts(sr)
@@ -671,6 +691,26 @@ def test_slices_without_identity_are_refused(tmp_path, tags, message):
     case = make_case(tmp_path / "ct", replace(SPEC, tags=tags))
     with pytest.raises(InputError, match=message):
         find_instances(case.source, SERIES_UID)
+
+
+def test_a_series_of_several_enhanced_files_is_refused(tmp_path):
+    for n, z in enumerate((-30.0, 30.0)):  # 20 slices of 3 mm each
+        half = replace(SPEC, shape=(20, 44, 52), center_mm=(0.0, 0.0, z))
+        part = make_enhanced(half)
+        part.SOPInstanceUID = f"{SERIES_UID}.7{n}"
+        part.file_meta.MediaStorageSOPInstanceUID = part.SOPInstanceUID
+        write_slice(part, tmp_path / f"{n}.dcm")
+    assert read_dicom(tmp_path).grid.shape == (40, 44, 52)
+    with pytest.raises(InputError, match="lies in 2 multi-frame instances"):
+        find_instances(tmp_path, SERIES_UID)
+
+
+def test_several_frames_of_reference_are_refused(tmp_path):
+    slices = make_slices(SPEC)
+    slices[5].FrameOfReferenceUID = "1.2.3"
+    write_slices(slices, tmp_path)
+    with pytest.raises(InputError, match="several frames of reference"):
+        find_instances(tmp_path, SERIES_UID)
 
 
 def test_a_series_that_is_no_volume_is_refused(case, tmp_path):
