@@ -11,14 +11,28 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_examples import BALLS, SPEC, make_case, out_of_scope
-from dicom_maker import BIRTH_DATE, FRAME, PATIENT_ID, PATIENT_NAME, STUDY, oblique
+from dicom_maker import (
+    BIRTH_DATE,
+    FRAME,
+    PATIENT_ID,
+    PATIENT_NAME,
+    STUDY,
+    make_enhanced,
+    make_slices,
+    oblique,
+    write_slice,
+    write_slices,
+)
 from pydicom.uid import UID
 
+from hilum.dicom import read_dicom
 from hilum.dicom.instances import find_instances
 from hilum.errors import InputError
+from hilum.findings import Scope
 from hilum.outlines import Outlines
 from hilum.report.dicom import DicomDocuments, SegmentStyle, to_bytes
 from hilum.report.dicom.axes import ellipse_of
+from hilum.report.dicom.codes import site_of
 from hilum.report.dicom.made import mean_hu
 from hilum.report.dicom.placing import Part
 from hilum.tracking import follow, tracking_uid
@@ -315,6 +329,21 @@ def test_findings_and_sites_are_coded(case, sr):
     assert third["Finding Site"].CodeValue == "39607008"  # lung
 
 
+@pytest.mark.parametrize(
+    ("side", "lobe", "site", "laterality"),
+    [
+        ("right", "right middle lobe", "72481006", "24028007"),
+        ("left", "Lower lobe", "90572001", "7771000"),
+        (None, "lingula", "39607008", None),
+        ("left", None, "39607008", "7771000"),
+    ],
+)
+def test_sites_by_hand(case, side, lobe, site, laterality):
+    place = site_of(replace(case.assessment.nodules[0], side=side, lobe=lobe))
+    assert place[0].value == site
+    assert (place[1].value if place[1] else None) == laterality
+
+
 def test_what_is_longer_than_30_mm_is_a_mass(case):
     large = replace(case.assessment.nodules[0], long_axis_mm=30.1)
     told = replace(case.assessment, nodules=(large, *case.assessment.nodules[1:]))
@@ -359,6 +388,13 @@ def test_out_of_scope_holds_no_probability(case, made, sr):
     _, _, codes = next(groups(written(told)))
     assert codes["Scope of the figures"].CodeMeaning == "Out of scope"
     assert "Out of scope: Slices are 8.0 mm apart." in texts(written(told))
+
+
+def test_a_probability_that_was_forced_does_not_travel(case):
+    told = replace(case.assessment, scope=Scope(False, ("One lung only.",)))
+    assert told.cancer_probability.value is not None
+    report = documents(case, assessment=told).report(with_seg=True)
+    assert b"111047" not in to_bytes(report)
 
 
 def test_words_are_told(sr):
@@ -655,6 +691,26 @@ def test_slices_without_identity_are_refused(tmp_path, tags, message):
     case = make_case(tmp_path / "ct", replace(SPEC, tags=tags))
     with pytest.raises(InputError, match=message):
         find_instances(case.source, SERIES_UID)
+
+
+def test_a_series_of_several_enhanced_files_is_refused(tmp_path):
+    for n, z in enumerate((-30.0, 30.0)):  # 20 slices of 3 mm each
+        half = replace(SPEC, shape=(20, 44, 52), center_mm=(0.0, 0.0, z))
+        part = make_enhanced(half)
+        part.SOPInstanceUID = f"{SERIES_UID}.7{n}"
+        part.file_meta.MediaStorageSOPInstanceUID = part.SOPInstanceUID
+        write_slice(part, tmp_path / f"{n}.dcm")
+    assert read_dicom(tmp_path).grid.shape == (40, 44, 52)
+    with pytest.raises(InputError, match="lies in 2 multi-frame instances"):
+        find_instances(tmp_path, SERIES_UID)
+
+
+def test_several_frames_of_reference_are_refused(tmp_path):
+    slices = make_slices(SPEC)
+    slices[5].FrameOfReferenceUID = "1.2.3"
+    write_slices(slices, tmp_path)
+    with pytest.raises(InputError, match="several frames of reference"):
+        find_instances(tmp_path, SERIES_UID)
 
 
 def test_a_series_that_is_no_volume_is_refused(case, tmp_path):

@@ -22,7 +22,7 @@ import numpy as np
 
 from hilum.dicom.files import Opener
 from hilum.dicom.guard import guarded
-from hilum.dicom.headers import Header
+from hilum.dicom.headers import ENHANCED_CT, Header
 from hilum.dicom.search import find_studies
 from hilum.dicom.series import UNNAMED, Series
 from hilum.dicom.words import count, shorten
@@ -113,6 +113,12 @@ def _check_identity(series: Series, slices: Sequence[Header]) -> None:
         raise InputError(
             f"Series {name}: {len(slices)} slices have only {len(known)} UIDs, so "
             f"none can be referred to for certain. {remedy}"
+        )
+    files = {h.instance_uid for h in slices}
+    if len(files) > 1 and any(h.sop_class in ENHANCED_CT for h in slices):
+        raise InputError(
+            f"Series {name} lies in {len(files)} multi-frame instances; a document can "
+            f"refer to one. {remedy}"
         )
     frames = {h.frame_uid for h in slices}
     if len(frames) > 1 or "" in frames:

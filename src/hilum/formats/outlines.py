@@ -56,8 +56,13 @@ def write_outlines(outlines: Outlines, path: Path) -> None:
         arrays |= _pack(Mask(outlines.lungs.voxels == label, grid), grid, side)
     for number, mask in enumerate(outlines.nodules, start=1):
         arrays |= _pack(mask, grid, f"nodule_{number}")
-    with replacing(path) as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    with (
+        replacing(path) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as members,
+    ):
+        for name, array in arrays.items():
+            with members.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def read_outlines(path: Path) -> Outlines:

@@ -252,7 +252,9 @@ def write_documents(
         InputError: The folder cannot be made or written to, a format is not known
             or needs what is not given, or things of two series are mixed.
     """
-    wanted = tuple(name for name in FORMATS if name in map(_known, formats))
+    chosen = {_known(name) for name in formats}
+    wanted = tuple(name for name in FORMATS if name in chosen)
+    source = Path(source) if source is not None else None
     check_source(wanted, source)
     job = Job(
         assessment=assessment,

@@ -10,6 +10,7 @@ Sources:
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,6 @@ def draw_capture(
     side_mm = max(LEAST_SIDE_MM, 2.0 * nodule.long_axis_mm)
     sheet = Image.new("L", (3 * SIDE_PIXELS, SIDE_PIXELS + _CAPTION))
     pen = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=18)
     for place, plane in enumerate(PLANES):
         picture = key_image(volume, nodule.center_mm, plane, side_mm)
         left = place * SIDE_PIXELS
@@ -110,16 +110,17 @@ def draw_capture(
         sheet.paste(grey.resize((SIDE_PIXELS, SIDE_PIXELS)), (left, 0))
         _annotate(pen, picture, nodule, left)
         name = f"{plane}  {picture.axis} = {picture.position_mm:.1f} mm"
-        pen.text((left + _MARGIN, _MARGIN), name, fill=255, font=font)
+        _write(pen, (left + _MARGIN, _MARGIN), name)
+        pen.line([left, 0, left, SIDE_PIXELS], fill=0, width=4)
     caption = (
         f"Nodule {number}: {nodule.type}, {nodule.long_axis_mm:.1f} x "
         f"{nodule.short_axis_mm:.1f} mm, mean {nodule.diameter_mm:.1f} mm, "
         f"{nodule.volume_mm3:.0f} mm3"
     )
     y = SIDE_PIXELS + _MARGIN // 2
-    pen.text((_MARGIN, y), caption, fill=255, font=font)
+    _write(pen, (_MARGIN, y), caption)
     words = f"hilum {__version__}. For research and teaching. Not a medical device."
-    pen.text((_MARGIN, y + 24), words, fill=180, font=font)
+    _write(pen, (_MARGIN, y + 24), words, fill=180)
     return np.asarray(sheet, dtype=np.uint8)
 
 
@@ -133,17 +134,31 @@ def _annotate(
     for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1)):
         ends = [middle + radius * x, middle + radius * y]
         ends += [middle + (radius + 14) * x, middle + (radius + 14) * y]
-        pen.line([ends[0] + left, ends[1], ends[2] + left, ends[3]], fill=255, width=2)
-    font = ImageFont.load_default(size=18)
+        tick = [ends[0] + left, ends[1], ends[2] + left, ends[3]]
+        pen.line(tick, fill=0, width=6)
+        pen.line(tick, fill=255, width=2)
     right_letter, low = SIDE_PIXELS - 22, SIDE_PIXELS - 28
     spots = ((_MARGIN, middle), (right_letter, middle), (middle, 34), (middle, low))
     for letter, (at, height) in zip(picture.edges, spots, strict=True):
-        pen.text((left + at, height), letter, fill=255, font=font)
+        _write(pen, (left + at, height), letter)
     end = left + SIDE_PIXELS - 2 * _MARGIN
     bar = low - 4
+    pen.line([end - SCALE_MM * pixels - 2, bar, end + 2, bar], fill=0, width=7)
     pen.line([end - SCALE_MM * pixels, bar, end, bar], fill=255, width=3)
     words = f"{SCALE_MM:.0f} mm"
-    pen.text((end - SCALE_MM * pixels, bar - 26), words, fill=255, font=font)
+    _write(pen, (end - SCALE_MM * pixels, bar - 26), words)
+
+
+def _write(
+    pen: ImageDraw.ImageDraw, at: tuple[float, float], text: str, *, fill: int = 255
+) -> None:
+    """Write light letters with a dark edge, to be read on lung and on bone."""
+    pen.text(at, text, fill=fill, font=_font(), stroke_width=2, stroke_fill=0)
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=18)
 
 
 def _complete(image: Any, source: Any, assessment: Assessment, index: int) -> None:

@@ -3,7 +3,7 @@
 One measurement group a nodule, one for the patient. A group points at the nodule's
 segment where a SEG was made, else at its key slice; either way the document refers to
 key slices only. Every probability names the algorithm that gave it. Where the series
-is out of scope the document holds no probability.
+is out of scope the document holds no probability, not even one that was asked for.
 
 Beside each group stands one of the same tracking UID that draws it: a nodule as the
 ellipse of its axes, the patient as a frame around the first key slice. For viewers show
@@ -11,8 +11,8 @@ a report by its regions, and OHIF 3.12 opens none with a group that has no regio
 
 Sources:
     DICOM PS3.16 TID 1500 (measurement report), TID 1411 (volumetric ROI), TID 1410
-    (planar ROI), TID 1501
-    (measurement group), TID 300 (measurement), TID 4019 (algorithm identification).
+    (planar ROI), TID 1501 (measurement group), TID 300 (measurement), TID 4019
+    (algorithm identification).
 """
 
 from __future__ import annotations
@@ -281,7 +281,7 @@ def _measurements(
     if mean_hu is not None:
         hu = codes.HOUNSFIELD
         found.append(number(codes.ATTENUATION, mean_hu, hu, outline, mean=True))
-    if nodule.malignancy.value is not None:
+    if nodule.malignancy.value is not None and assessment.scope.in_scope:
         rated = algorithm("hilum malignancy", _malignancy_weights(assessment))
         found.append(probability(nodule.malignancy, rated))
     return found
@@ -301,11 +301,10 @@ def _patient_group(assessment: Assessment) -> Any:
         MeasurementsAndQualitativeEvaluations,
     )
 
-    risk = assessment.cancer_probability
+    risk, inside = assessment.cancer_probability, assessment.scope.in_scope
     measurements = []
-    if risk.value is not None:
+    if risk.value is not None and inside:
         measurements.append(probability(risk, algorithm("hilum patient", {})))
-    inside = assessment.scope.in_scope
     scope = codes.IN_SCOPE if inside else codes.OUT_OF_SCOPE
     evaluations = [evaluation(codes.SCOPE, scope)]
     exam = (assessment.guidelines.lung_rads or {}).get("category")
