@@ -22,11 +22,18 @@ class Outlines:
         nodules: Bool mask of each nodule, in the order of the assessment, each on a
             part of the grid of the volume.
         lungs: Labels on the grid of the volume: 1 right lung, 2 left lung.
+        drawn: Each nodule as a network drew it for its rating; none: as in `nodules`.
     """
 
     series_uid: str
     nodules: tuple[Mask, ...]
     lungs: Mask
+    drawn: tuple[Mask, ...] = ()
+
+    @property
+    def rated(self) -> tuple[Mask, ...]:
+        """What the ratings of the nodules were made from."""
+        return self.drawn or self.nodules
 
     @property
     def sha256(self) -> str:
@@ -40,7 +47,7 @@ class Outlines:
         """
         grid = self.lungs.grid
         digest = hashlib.sha256(f"{self.series_uid} {grid.shape}".encode())
-        for mask in self.nodules:
+        for mask in (*self.nodules, *self.drawn):
             start, part = tight(mask, grid)
             digest.update(f"{start} {part.shape}".encode())
             digest.update(np.packbits(part).tobytes())

@@ -51,11 +51,13 @@ def write_outlines(outlines: Outlines, path: Path) -> None:
         "shape": np.array(grid.shape),
         "affine": grid.affine,
         "nodules": np.array(len(outlines.nodules)),
+        "drawn": np.array(len(outlines.drawn)),
     }
     for label, side in ((1, "right"), (2, "left")):
         arrays |= _pack(Mask(outlines.lungs.voxels == label, grid), grid, side)
-    for number, mask in enumerate(outlines.nodules, start=1):
-        arrays |= _pack(mask, grid, f"nodule_{number}")
+    for name, masks in (("nodule", outlines.nodules), ("drawn", outlines.drawn)):
+        for number, mask in enumerate(masks, start=1):
+            arrays |= _pack(mask, grid, f"{name}_{number}")
     with (
         replacing(path) as file,
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as members,
@@ -121,9 +123,16 @@ def _unpack_all(arrays: _Arrays) -> Outlines:
         start, part = _unpack(arrays, side)
         z, y, x = (slice(s, s + n) for s, n in zip(start, part.shape, strict=True))
         labels[z, y, x][part] = label
-    nodules = []
-    for number in range(1, int(arrays["nodules"]) + 1):
-        start, part = _unpack(arrays, f"nodule_{number}")
+    nodules = _masks(arrays, "nodule", int(arrays["nodules"]), grid)
+    drawn = _masks(arrays, "drawn", int(arrays["drawn"]), grid)
+    return Outlines(str(arrays["series_uid"]), nodules, Mask(labels, grid), drawn)
+
+
+def _masks(arrays: _Arrays, name: str, count: int, grid: Grid) -> tuple[Mask, ...]:
+    """Take out masks that were cut to what is set."""
+    found = []
+    for number in range(1, count + 1):
+        start, part = _unpack(arrays, f"{name}_{number}")
         i, j, k = (s + n for s, n in zip(start, part.shape, strict=True))
-        nodules.append(Mask(part, grid.crop(start, (i, j, k))))
-    return Outlines(str(arrays["series_uid"]), tuple(nodules), Mask(labels, grid))
+        found.append(Mask(part, grid.crop(start, (i, j, k))))
+    return tuple(found)

@@ -184,12 +184,15 @@ class Pipeline:
             measured = tuple(m.nodule for m in found)
             doubts += tuple(notice for m in found for notice in m.notices)
         with clock("malignancy"):
-            masks = tuple(m.shown for m in found)
-            rated = self.malignancy(volume, measured, masks)
+            shown = tuple(m.shown for m in found)
+            rated = self.malignancy(volume, measured, shown)
             order = sorted(range(len(rated)), key=lambda i: -rated[i].suspicion)
             nodules = tuple(rated[i] for i in order)
             outlines = Outlines(
-                volume.series_uid, tuple(masks[i] for i in order), lungs
+                volume.series_uid,
+                tuple(found[i].mask for i in order),
+                lungs,
+                tuple(shown[i] for i in order),
             )
             doubts += rating_notices(nodules) if given else ()
         with clock("patient"):

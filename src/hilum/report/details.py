@@ -61,7 +61,11 @@ def details_for(
 
 
 def gather_details(
-    assessment: Assessment, volume: CTVolume, masks: Sequence[Mask]
+    assessment: Assessment,
+    volume: CTVolume,
+    masks: Sequence[Mask],
+    *,
+    rated: Sequence[Mask] = (),
 ) -> tuple[NoduleDetails, ...]:
     """Keep the outlines of the nodules, and explain the first of them.
 
@@ -72,6 +76,7 @@ def gather_details(
         assessment: What was concluded.
         volume: What it was concluded from.
         masks: The voxels of each nodule, in the order of the assessment.
+        rated: Those that its rating was made from; none: the same.
 
     Returns:
         One for each nodule.
@@ -80,7 +85,8 @@ def gather_details(
         InputError: There are more or fewer masks than nodules.
     """
     nodules = assessment.nodules
-    if len(masks) != len(nodules):
+    rated = rated or masks
+    if not len(masks) == len(rated) == len(nodules):
         raise InputError(
             f"There are {len(masks)} masks for {len(nodules)} nodules. Give the "
             "outlines that were kept with the assessment."
@@ -88,7 +94,7 @@ def gather_details(
     weights = _weights_of(assessment)
     known: tuple[Explanation | None, ...] = (None,) * len(nodules)
     if weights is not None:
-        known = Explainer(weights=weights)(volume, nodules, masks)
+        known = Explainer(weights=weights)(volume, nodules, rated)
     return tuple(
         NoduleDetails(mask=mask, explanation=explanation)
         for mask, explanation in zip(masks, known, strict=True)

@@ -77,8 +77,12 @@ class Job:
         """What the page shows of each nodule beyond the assessment."""
         known: Sequence[NoduleDetails] = (NOTHING,) * len(self.assessment.nodules)
         if self.outlines is not None:
-            masks = self.outlines.nodules
-            known = gather_details(self.assessment, self.volume, masks)
+            known = gather_details(
+                self.assessment,
+                self.volume,
+                self.outlines.nodules,
+                rated=self.outlines.rated,
+            )
         return with_changes(known, self.assessment.comparison)
 
     @cached_property
