@@ -369,6 +369,16 @@ def test_outlines_survive_the_file(case, tmp_path):
         np.testing.assert_array_equal(one.voxels, two.voxels)
         assert one.grid.same_as(two.grid)
     assert (tmp_path / "o.npz").stat().st_size < 20_000
+    assert again.drawn == ()
+    assert len(again.rated) == len(again.nodules)
+    whole = case.outlines.nodules[0]
+    larger = replace(whole, voxels=np.ones_like(whole.voxels))
+    drawn = replace(case.outlines, drawn=(larger,) * len(case.outlines.nodules))
+    assert drawn.sha256 != case.outlines.sha256
+    write_outlines(drawn, tmp_path / "d.npz")
+    again = read_outlines(tmp_path / "d.npz")
+    assert again.sha256 == drawn.sha256
+    assert again.rated[0].voxels.all()
     small = again.lungs.grid.crop((0, 0, 0), (3, 3, 3))
     none = Outlines("1.2", (), Mask(np.zeros((3, 3, 3), np.uint8), small))
     write_outlines(none, tmp_path / "none.npz")
