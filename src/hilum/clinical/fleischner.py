@@ -214,27 +214,23 @@ def fleischner_later(
     _check(facts)
     check_size(prior_mm, "The prior diameter", "mm")
     check_size(months, "The time between", "months")
-    if nodule.diameter_mm is None:
+    now_mm = nodule.diameter_mm
+    if now_mm is None:
         raise InputError("A nodule that is followed up needs its mean diameter.")
-    more = _whole(nodule.diameter_mm) - _whole(prior_mm)
+    more = _whole(now_mm) - _whole(prior_mm)
     if nodule.solid_mm is not None and prior_solid_mm is not None:
         more = max(more, _whole(nodule.solid_mm) - _whole(prior_solid_mm))
-    head = (
-        f"{nodule.kind}, {prior_mm:.1f} to {nodule.diameter_mm:.1f} mm in {months:.1f}"
-    )
+    said = "smaller" if more <= -GROWTH_MM else "stable"
+    advice = _when_stable(nodule, months)
     if more >= GROWTH_MM:
         said, advice = f"grown by {more:g} mm", _GROWN
-    else:
-        said = "smaller" if more <= -GROWTH_MM else "stable"
-        advice = _when_stable(nodule, months)
+    head = f"{nodule.kind}, {prior_mm:.1f} to {now_mm:.1f} mm in {months:.1f} months"
+    asked = ("age_years", "known_cancer", "immunosuppressed")
     return Fleischner(
         recommendation=advice,
-        rule=f"{head} months: {said} (growth: {GROWTH_MM:g} mm or more) -> {advice}",
+        rule=f"{head}: {said} (growth: {GROWTH_MM:g} mm or more) -> {advice}",
         possible=(advice,),
-        missing=(
-            *facts.missing_of(("age_years", "known_cancer", "immunosuppressed")),
-            "CT before the prior",
-        ),
+        missing=(*facts.missing_of(asked), "CT before the prior"),
     )
 
 

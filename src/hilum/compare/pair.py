@@ -153,11 +153,8 @@ def compare_volumes(
         days=days,
         measure=pipeline.measure,
     )
-    seconds = {
-        "prior": prior_s,
-        "registration": registration_s,
-        "compare": perf_counter() - start,
-    }
+    compare_s = perf_counter() - start
+    seconds = {"prior": prior_s, "registration": registration_s, "compare": compare_s}
     doubts += _scope_doubt(before) + growth_doubts(comparison)
     result = _with_comparison(now, comparison, facts, doubts)
     result = follow(result, before.assessment, comparison.matches)

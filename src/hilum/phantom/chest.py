@@ -77,8 +77,7 @@ def make_phantom(
         from hilum.phantom.placing import default_lesions  # noqa: PLC0415  is above
 
         lesions = default_lesions(settings.seed)
-    where = _moved(settings, lesions)
-    painter = Painter.of(settings, where)
+    painter = Painter.of(settings, where := _moved(settings, lesions))
     hu = np.empty(settings.shape, np.int16)
     side = np.zeros(settings.shape, np.uint8)
 
@@ -105,7 +104,7 @@ def make_phantom(
             acquired=settings.acquired,
         ),
     )
-    truths = tuple(lesion.truth(settings.shift_mm) for lesion in where)
+    truths = tuple(n.truth(settings.shift_mm) for n in where)
     return Phantom(settings, volume, Mask(side, grid), truths)
 
 
