@@ -74,4 +74,5 @@ def test_service_answers_and_ends_when_told(python, tmp_path):
         service.kill()
         service.wait()
         service.stderr.close()
-    assert oct((tmp_path / "d" / "studies").stat().st_mode)[-3:] == "700"
+    for folder in (tmp_path / "d", tmp_path / "d" / "studies"):
+        assert oct(folder.stat().st_mode)[-3:] == "700"

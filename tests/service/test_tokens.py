@@ -145,7 +145,8 @@ def test_token_is_hashed_at_rest(locked):
             content = path.read_bytes()
             for token in locked.tokens.values():
                 assert token.encode() not in content, path.name
-    assert stat.S_IMODE((data / "secret").stat().st_mode) == 0o600
+    for name in ("secret", "hilum.sqlite", "hilum.sqlite-wal", "jobs.sqlite"):
+        assert stat.S_IMODE((data / name).stat().st_mode) == 0o600, name
     rows = sqlite3.connect(data / "hilum.sqlite").execute("SELECT * FROM hilum_tokens")
     assert all(len(row[2]) == 64 for row in rows)
 

@@ -51,8 +51,9 @@ class Store:
         self.data = Path(data).absolute()
         self._free_bytes = free_bytes
         try:
-            for name in ("incoming", "studies"):
-                (self.data / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.data.parent.mkdir(parents=True, exist_ok=True)
+            for path in (self.data, self.data / "incoming", self.data / "studies"):
+                path.mkdir(exist_ok=True, mode=0o700)
             self._lock = (self.data / "lock").open("w")
         except OSError as error:
             raise InputError(

@@ -6,6 +6,7 @@ tables of DBOS, which stand in a schema of their own.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -101,12 +102,14 @@ def open_database(data: Path, url: str | None) -> sa.Engine:
     Raises:
         InputError: The database cannot be opened.
     """
-    engine = sa.create_engine(sqlalchemy_url(data / "hilum.sqlite", url))
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _prepare_sqlite)
+    file = data / "hilum.sqlite"
+    engine = sa.create_engine(sqlalchemy_url(file, url))
     try:
+        if engine.dialect.name == "sqlite":
+            make_private(file)
+            sa.event.listen(engine, "connect", _prepare_sqlite)
         META.create_all(engine)
-    except sa.exc.SQLAlchemyError as error:
+    except (sa.exc.SQLAlchemyError, OSError) as error:
         raise InputError(
             f"Cannot open the database of the service: {type(error).__name__}. Check "
             "that the data folder may be written to, or that the server runs and "
@@ -140,12 +143,22 @@ def sqlalchemy_url(file: Path, url: str | None) -> str:
     return f"postgresql+psycopg://{rest}"
 
 
+def make_private(file: Path) -> None:
+    """Make a file that its owner alone may read; what SQLite puts beside it follows.
+
+    Args:
+        file: Left as it is when it is there.
+    """
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+
+
 def use_write_ahead_log(file: Path) -> None:
     """Let readers and the writer of a SQLite file work at the same time.
 
     Args:
         file: Made when it is not there.
     """
+    make_private(file)
     connection = sqlite3.connect(file)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
