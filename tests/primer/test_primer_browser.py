@@ -1,5 +1,7 @@
 """Every lesson in Chromium: quick, quiet, right, and usable by keyboard."""
 
+import sys
+import threading
 import time
 
 import numpy as np
@@ -14,6 +16,8 @@ from hilum.primer.lessons.norms import NODULES, batch_means
 from hilum.primer.lessons.pooling import MATRIX as TO_POOL
 from hilum.primer.lessons.scanner import grey_values
 from hilum.primer.lessons.volumes import nodule_cube
+from hilum.primer.runs import Runs
+from hilum.primer.server import App, make_server
 from hilum.primer.site import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -379,3 +383,50 @@ def test_paper_is_black_on_white(show):
     assert page.evaluate(f"{style}.color") == "rgb(0, 0, 0)"
     assert page.evaluate(f"{style}.backgroundColor") == "rgb(255, 255, 255)"
     assert not page.get_by_role("button", name="Play").first.is_visible()
+
+
+STAND_IN = """
+import json, pathlib, sys, time
+folder = pathlib.Path(sys.argv[1])
+for epoch in range(3):
+    row = {"loss": 0.7 - epoch / 10, "accuracy": 0.5, "val_loss": 0.6, "seconds": epoch}
+    row["val_accuracy"] = 0.5 + epoch / 10
+    with (folder / "log.jsonl").open("a") as log:
+        log.write(json.dumps(row) + chr(10))
+    time.sleep(0.2)
+(folder / "model.keras").write_bytes(b"a network")
+"""
+
+
+def test_lesson_11_trains_shows_curves_and_gives_the_network(chromium, monkeypatch):
+    # the training itself is tested without a browser; here another program stands in
+    monkeypatch.setattr(
+        "hilum.primer.runs._command",
+        lambda folder: [sys.executable, "-c", STAND_IN, str(folder)],
+    )
+    with Runs() as runs, make_server(App(Site(served=True), runs)) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            page = chromium.new_page()
+            said = []
+            page.on("pageerror", lambda error: said.append(str(error)))
+            page.goto(f"http://127.0.0.1:{server.server_port}/11-build.html")
+            put(page, "layers/Activation", "elu")
+            page.get_by_label("Nodules", exact=True).select_option("nodules")
+            page.get_by_role("button", name="Train").click()
+            page.get_by_text("There are no real nodules").wait_for()
+            page.get_by_label("Nodules", exact=True).select_option("synthetic")
+            page.get_by_role("button", name="Train").click()
+            page.get_by_text("done, 3 epochs").wait_for(timeout=60_000)
+            with page.expect_download() as download:
+                page.get_by_role("link", name=".keras").click()
+            assert download.value.suggested_filename == "primer-0.keras"
+            (run,) = result(page, "train")
+            assert run["plan"]["activation"] == "elu"
+            assert page.locator("#train table tbody td").nth(5).text_content() == "0.7"
+            assert said == []
+            page.close()
+        finally:
+            server.shutdown()
+            thread.join()

@@ -155,7 +155,8 @@ def test_a_run_that_hangs_is_ended(monkeypatch):
     monkeypatch.setattr("hilum.primer.runs._command", lambda folder: hangs)
     monkeypatch.setattr("hilum.primer.runs.GRACE_S", -1000.0)
     with Runs() as runs:
-        (told,) = [runs.all()[runs.start({})]]
+        number = runs.start({})
+        told = runs.all()[number]
         assert (told["state"], told["why"][:16]) == ("failed", "It took too long")
 
 
@@ -215,7 +216,7 @@ def test_a_scan_with_nothing_to_show_is_refused():
 @pytest.mark.slow
 def test_a_training_runs_is_judged_and_leaves_its_network(served):
     keras = pytest.importorskip("keras", reason="Keras is not installed")
-    plan = {"filters": [4, 8], "epochs": 2, "units": 8, "limit_s": 60}
+    plan = {"filters": [4, 8], "epochs": 2, "units": 8, "limit_s": 120}
     status, body, _ = post(served, "/api/train", plan)
     assert (status, json.loads(body)) == (200, {"id": 0})
     assert b"being trained" in post(served, "/api/train", plan)[1]
