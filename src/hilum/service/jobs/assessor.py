@@ -19,8 +19,15 @@ from hilum.dicom import find_studies
 from hilum.errors import InputError
 from hilum.findings import Assessment
 from hilum.formats import is_volume_file
-from hilum.pipeline import read_and_assess
-from hilum.report.documents import parse_formats, read_assessment, write_documents
+from hilum.formats.outlines import read_outlines
+from hilum.outlines import Outlines
+from hilum.pipeline import read_and_outline
+from hilum.report.documents import (
+    OUTLINES_FILE,
+    parse_formats,
+    read_assessment,
+    write_documents,
+)
 from hilum.service.jobs.documents import COMPLETE, note_documents
 from hilum.service.jobs.views import write_views
 from hilum.service.jobs.worker import Order, Say
@@ -40,14 +47,17 @@ def assess_study(order: Order, say: Say) -> None:
     """
     source, results = Path(order.source), Path(order.results)
     volume: CTVolume | None = None
+    outlines: Outlines | None = None
     seconds: dict[str, float] = {}
     if (results / "assessment.json").exists():
         assessment = read_assessment(results / "assessment.json")
     else:
-        volume, assessment = read_and_assess(
+        volume, assessment, outlines = read_and_outline(
             source, progress=lambda stage: say({"stage": stage})
         )
-        write_documents(assessment, volume, results, formats=("json",))
+        write_documents(
+            assessment, volume, results, formats=("json",), outlines=outlines
+        )
     seconds |= assessment.provenance.timings_s
     if volume is None and not (
         (results / COMPLETE).exists() and Path(order.views).is_dir()
@@ -58,7 +68,16 @@ def assess_study(order: Order, say: Say) -> None:
         say({"stage": "write"})
         start = perf_counter()
         formats = parse_formats(",".join(order.formats))
-        written = write_documents(assessment, volume, results, formats=formats)
+        if outlines is None and (results / OUTLINES_FILE).exists():
+            outlines = read_outlines(results / OUTLINES_FILE)
+        written = write_documents(
+            assessment,
+            volume,
+            results,
+            formats=formats,
+            outlines=outlines,
+            source=source,
+        )
         note_documents(results, {str(name): path for name, path in written.items()})
         seconds["write"] = round(perf_counter() - start, 3)
     if volume is not None and not Path(order.views).is_dir():
