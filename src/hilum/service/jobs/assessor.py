@@ -46,19 +46,8 @@ def assess_study(order: Order, say: Say) -> None:
         InputError: The study cannot be read, or the folders cannot be written to.
     """
     source, results = Path(order.source), Path(order.results)
-    volume: CTVolume | None = None
-    outlines: Outlines | None = None
-    seconds: dict[str, float] = {}
-    if (results / "assessment.json").exists():
-        assessment = read_assessment(results / "assessment.json")
-    else:
-        volume, assessment, outlines = read_and_outline(
-            source, progress=lambda stage: say({"stage": stage})
-        )
-        write_documents(
-            assessment, volume, results, formats=("json",), outlines=outlines
-        )
-    seconds |= assessment.provenance.timings_s
+    volume, assessment, outlines = _assessed(source, results, say)
+    seconds = dict(assessment.provenance.timings_s)
     if volume is None and not (
         (results / COMPLETE).exists() and Path(order.views).is_dir()
     ):
@@ -68,8 +57,6 @@ def assess_study(order: Order, say: Say) -> None:
         say({"stage": "write"})
         start = perf_counter()
         formats = parse_formats(",".join(order.formats))
-        if outlines is None and (results / OUTLINES_FILE).exists():
-            outlines = read_outlines(results / OUTLINES_FILE)
         written = write_documents(
             assessment,
             volume,
@@ -90,6 +77,26 @@ def assess_study(order: Order, say: Say) -> None:
         part.rename(order.views)
         seconds["views"] = round(perf_counter() - start, 3)
     say({"about": {"timings_s": seconds}})
+
+
+def _assessed(
+    source: Path, results: Path, say: Say
+) -> tuple[CTVolume | None, Assessment, Outlines | None]:
+    """Assess a study, or take up what was concluded before; then without the CT."""
+    if not (results / "assessment.json").exists():
+        volume, assessment, outlines = read_and_outline(
+            source, progress=lambda stage: say({"stage": stage})
+        )
+        write_documents(
+            assessment, volume, results, formats=("json",), outlines=outlines
+        )
+        return volume, assessment, outlines
+    kept = results / OUTLINES_FILE
+    return (
+        None,
+        read_assessment(results / "assessment.json"),
+        read_outlines(kept) if kept.exists() else None,
+    )
 
 
 def _read_again(source: Path, assessment: Assessment) -> CTVolume:
