@@ -83,20 +83,18 @@ def _assessed(
     source: Path, results: Path, say: Say
 ) -> tuple[CTVolume | None, Assessment, Outlines | None]:
     """Assess a study, or take up what was concluded before; then without the CT."""
-    if not (results / "assessment.json").exists():
-        volume, assessment, outlines = read_and_outline(
-            source, progress=lambda stage: say({"stage": stage})
-        )
-        write_documents(
-            assessment, volume, results, formats=("json",), outlines=outlines
-        )
-        return volume, assessment, outlines
-    kept = results / OUTLINES_FILE
-    return (
-        None,
-        read_assessment(results / "assessment.json"),
-        read_outlines(kept) if kept.exists() else None,
+    record, kept = results / "assessment.json", results / OUTLINES_FILE
+    if record.exists():
+        known = read_assessment(record)
+        if kept.exists():
+            return None, known, read_outlines(kept)
+        if known.provenance.outlines_sha256 is None:
+            return None, known, None
+    volume, assessment, outlines = read_and_outline(
+        source, progress=lambda stage: say({"stage": stage})
     )
+    write_documents(assessment, volume, results, formats=("json",), outlines=outlines)
+    return volume, assessment, outlines
 
 
 def _read_again(source: Path, assessment: Assessment) -> CTVolume:
