@@ -2,7 +2,8 @@
 
     python benchmarks/detection.py RUN           train each fold, then judge them
     python benchmarks/detection.py RUN --judge   judge the networks that are in RUN
-    python benchmarks/detection.py RUN --ship    train on all: RUN/nodules.keras
+    python benchmarks/detection.py RUN --ship    train fold-0.keras on, on all patients
+                                                 and nodules: RUN/nodules.keras
 
 RUN is a folder for what is made; an interrupted run goes on. The scans are those that
 HILUM_DATA names and phantoms, which are always trained on and judged apart. The folds
@@ -24,6 +25,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import keras
 import numpy as np
 from PIL import Image
 
@@ -31,6 +33,7 @@ from hilum.datasets.scans import ScanCase, read_scans
 from hilum.errors import InputError
 from hilum.findings import Annotation, Candidate
 from hilum.formats import write_volume
+from hilum.nn.losses import marks_loss
 from hilum.phantom import Phantom, PhantomSettings, make_phantom
 from hilum.phantom.placing import Plan, place_lesions
 from hilum.report.images import key_image
@@ -45,7 +48,8 @@ from hilum.training.detection import (
     load_scenes,
     train_detection,
 )
-from hilum.training.fit import FitSettings
+from hilum.training.detection_views import DetectionViews
+from hilum.training.fit import FitSettings, Views, fit
 from hilum.training.implants import Implant, Implants, insert
 from hilum.training.scenes import Scene
 from hilum.volume import CTVolume, HUArray, Mask
@@ -66,6 +70,7 @@ ANNOTATED = tuple(patient for fold in FOLDS for patient in fold)
 TRAINING_PHANTOMS = range(900, 910)
 TEST_PHANTOMS = range(100, 120)
 HARD_OF_A_SORT = 6
+SHIP = FitSettings(epochs=14, learning_rate=1e-3, seed=7)
 SLICES_MM = (1.0, 1.25, 2.0, 2.5, 3.0)
 SIZES_MM = (4.0, 5.0, 6.0, 7.5, 9.0, 11.0, 14.0, 18.0, 24.0, 30.0)
 KINDS = ("ground-glass", "solid", "part-solid", "ground-glass", "calcified")
@@ -233,27 +238,44 @@ def split_off(implants: Sequence[Implant]) -> tuple[list[Implant], list[Implant]
 
 
 def train(run: Path, settings: DetectionSettings, *, ship: bool) -> None:
-    """Train the network of each fold, or the one that is shipped."""
+    """Train the network of each fold, or go on with the first on all patients."""
     data = prepare(run)
     scenes = load_scenes(read_scans(data), data, run / "scenes")
     implants = load_implants(data)
+    if ship:
+        model = keras.models.load_model(run / "fold-0.keras", compile=False)
+        views = DetectionViews(scenes, Implants(implants), variety=settings.variety)
+        fit(
+            model,
+            Views(views, settings.crops, batch=settings.batch, seed=SHIP.seed),
+            loss=marks_loss,
+            folder=run / "all",
+            settings=SHIP,
+        )
+        _keep(model, run / "nodules.keras")
+        return
     known, _ = split_off(implants)
-    for name, left_out in (
-        [("all", ())] if ship else [(f"fold-{n}", fold) for n, fold in enumerate(FOLDS)]
-    ):
-        target = run / ("nodules.keras" if ship else f"{name}.keras")
+    for name, left_out in ((f"fold-{n}", fold) for n, fold in enumerate(FOLDS)):
+        target = run / f"{name}.keras"
         if target.exists():
             continue
         start = time.perf_counter()
         model = train_detection(
             [s for s in scenes if s.patient not in left_out],
-            [i for i in (implants if ship else known) if i.patient not in left_out],
+            [i for i in known if i.patient not in left_out],
             folder=run / name,
             settings=settings,
         )
-        model.save(target)
-        export_weights(target, target.with_suffix(".xml"))
+        _keep(model, target)
         print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def _keep(model: keras.Model, target: Path) -> None:
+    """Save a network, and export it as it is and in bf16."""
+    model.save(target)
+    export_weights(target, target.with_suffix(".xml"))
+    half = target.with_name(f"{target.stem}-bf16.xml")
+    export_weights(target, half, precision="bf16")
 
 
 def read_case(case: ScanCase) -> tuple[CTVolume, Mask]:
@@ -278,14 +300,25 @@ def detectors(run: Path, fold: int) -> dict[str, NoduleDetector]:
     }
 
 
+def _trained(run: Path) -> list[tuple[int, tuple[str, ...]]]:
+    """Give the folds whose network is there, and the patients that it never saw."""
+    folds = [
+        (n, patients)
+        for n, patients in enumerate(FOLDS)
+        if (run / f"fold-{n}.keras").exists()
+    ]
+    for n, _ in folds:
+        half = run / f"fold-{n}-bf16.xml"
+        if not half.exists():
+            export_weights(run / f"fold-{n}.keras", half, precision="bf16")
+    return folds
+
+
 def cross_validate(run: Path) -> dict[str, list[Outcome]]:
     """Detect in each annotated scan by the network that never saw its patient."""
     cases = {c.patient: c for c in read_scans(prepare(run))}
     outcomes: dict[str, list[Outcome]] = {}
-    for fold, patients in enumerate(FOLDS):
-        half = run / f"fold-{fold}-bf16.xml"
-        if not half.exists():
-            export_weights(run / f"fold-{fold}.keras", half, precision="bf16")
+    for fold, patients in _trained(run):
         for patient in patients:
             volume, lungs = read_case(cases[patient])
             for name, detect in detectors(run, fold).items():
@@ -362,7 +395,7 @@ def judge_hard(run: Path) -> dict[str, dict[str, list[Outcome]]]:
     scenes = load_scenes(read_scans(data), data, run / "scenes")
     aside = split_off(load_implants(data))[1]
     outcomes: dict[str, dict[str, list[Outcome]]] = {}
-    for fold, patients in enumerate(FOLDS):
+    for fold, patients in _trained(run):
         known = [i for i in aside if i.patient not in ANNOTATED]
         for scene in (s for s in scenes if s.patient in patients):
             rng = np.random.default_rng([fold, len(scene.hu)])
