@@ -42,11 +42,16 @@ RESULT = """(name) => {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, scene):
-    """All pages, of one small scene."""
+    """All pages, of one small scene; lesson 10 hides and changes less than usual."""
     out = tmp_path_factory.mktemp("primer")
     site = Site(scene)
-    for name in site.names():
-        (out / name).write_text(site.page(name), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hilum.primer.lessons.network.STARTS", (0, 12, 24))
+        few = {"density": ("HU", (-400, 0)), "size": ("share", (0.65, 1.0))}
+        few["smooth"] = ("mm", (0.0, 2.0))
+        patch.setattr("hilum.primer.lessons.network.CHANGES", few)
+        for name in site.names():
+            (out / name).write_text(site.page(name), encoding="utf-8")
     return out
 
 

@@ -119,60 +119,9 @@ def make_server(app: App, port: int = 0) -> ThreadingHTTPServer:
     Raises:
         InputError: The port cannot be had.
     """
-
-    class Handler(BaseHTTPRequestHandler):
-        """Pass requests to the app, if they come from this computer's own pages."""
-
-        server_version = "hilum"
-        sys_version = ""
-
-        def do_GET(self) -> None:
-            """Answer a request for a page or a state."""
-            self._pass_on("GET", b"")
-
-        def do_POST(self) -> None:
-            """Answer a request to do something."""
-            size = self.headers.get("Content-Length", "0")
-            if not size.isdigit() or int(size) > MOST_BYTES:
-                self._send(_json(413, {"error": "That is too much."}))
-                return
-            body = self.rfile.read(int(size))
-            if self.headers.get_content_type() != _JSON:
-                self._send(_json(415, {"error": "Only JSON is taken."}))
-                return
-            self._pass_on("POST", body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing: the terminal is for messages to the user."""
-
-        def _pass_on(self, method: str, body: bytes) -> None:
-            _, port, *_ = self.connection.getsockname()
-            own = {f"{name}:{port}" for name in (ADDRESS, "localhost")}
-            origin = self.headers.get("Origin")
-            strange = origin is not None and origin.removeprefix("http://") not in own
-            if self.headers.get("Host") not in own or strange:
-                self._send(_json(403, {"error": "Ask by the address of this server."}))
-                return
-            path = self.path.split("?", 1)[0].removeprefix("/")
-            self._send(app.answer(method, path, body))
-
-        def _send(self, answer: Answer) -> None:
-            self.send_response(answer.status)
-            headers = {
-                "Content-Type": answer.kind,
-                "Content-Length": str(len(answer.body)),
-                "X-Content-Type-Options": "nosniff",
-                "Referrer-Policy": "no-referrer",
-                "Cache-Control": "no-store",
-                **answer.headers,
-            }
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(answer.body)
-
+    handler = type("Handler", (_Handler,), {"app": app})
     try:
-        server = ThreadingHTTPServer((ADDRESS, port), Handler)
+        server = ThreadingHTTPServer((ADDRESS, port), handler)
     except (OSError, OverflowError) as error:
         raise InputError(
             f"Cannot listen on port {port}: {error}. Give another with --port, or "
@@ -180,6 +129,59 @@ def make_server(app: App, port: int = 0) -> ThreadingHTTPServer:
         ) from error
     server.daemon_threads = True
     return server
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Pass requests to the app, if they come from this computer's own pages."""
+
+    app: App
+    server_version = "hilum"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        """Answer a request for a page or a state."""
+        self._pass_on("GET", b"")
+
+    def do_POST(self) -> None:
+        """Answer a request to do something."""
+        size = self.headers.get("Content-Length", "0")
+        if not size.isdigit() or int(size) > MOST_BYTES:
+            self._send(_json(413, {"error": "That is too much."}))
+            return
+        body = self.rfile.read(int(size))
+        if self.headers.get_content_type() != _JSON:
+            self._send(_json(415, {"error": "Only JSON is taken."}))
+            return
+        self._pass_on("POST", body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: the terminal is for messages to the user."""
+
+    def _pass_on(self, method: str, body: bytes) -> None:
+        port = self.connection.getsockname()[1]
+        own = {f"{name}:{port}" for name in (ADDRESS, "localhost")}
+        origin = self.headers.get("Origin")
+        strange = origin is not None and origin.removeprefix("http://") not in own
+        if self.headers.get("Host") not in own or strange:
+            self._send(_json(403, {"error": "Ask by the address of this server."}))
+            return
+        path = self.path.split("?", 1)[0].removeprefix("/")
+        self._send(self.app.answer(method, path, body))
+
+    def _send(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        headers = {
+            "Content-Type": answer.kind,
+            "Content-Length": str(len(answer.body)),
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+            **answer.headers,
+        }
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer.body)
 
 
 def serve(

@@ -222,23 +222,7 @@ def train(
         MissingDependencyError: Keras is not installed.
     """
     keras = require("keras", extra="train", to="to train a network")
-    from hilum.nn.models import simple_cnn  # noqa: PLC0415  needs Keras
-
-    keras.utils.set_random_seed(plan.seed)
-    model = simple_cnn(
-        (EDGE, EDGE, 1),
-        2,
-        filters=plan.filters,
-        activation=plan.activation,
-        batch_norm=plan.batch_norm,
-        units=plan.units,
-    )
-    model.compile(
-        keras.optimizers.Adam(plan.rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=False,
-    )
+    model = _compiled(plan)
     log: list[Row] = []
     start = perf_counter()
 
@@ -259,6 +243,29 @@ def train(
         callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=after)],
     )  # fmt: skip
     return model, log
+
+
+def _compiled(plan: Plan) -> Any:
+    """Build the network that a plan describes, ready to be trained."""
+    keras = require("keras", extra="train", to="to train a network")
+    from hilum.nn.models import simple_cnn  # noqa: PLC0415  needs Keras
+
+    keras.utils.set_random_seed(plan.seed)
+    model = simple_cnn(
+        (EDGE, EDGE, 1),
+        2,
+        filters=plan.filters,
+        activation=plan.activation,
+        batch_norm=plan.batch_norm,
+        units=plan.units,
+    )
+    model.compile(
+        keras.optimizers.Adam(plan.rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    return model
 
 
 def parse_plan(tree: Any) -> Plan:

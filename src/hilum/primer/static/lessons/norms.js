@@ -79,7 +79,7 @@ export const views = {
     const runs = [...new Set(data.curves.map((c) => `${c.activation} ${c.rate}`))];
     const run = choice(controls, { label: "Run", options: runs.map((r) => [r, `${named[r.split(" ")[0]]}, learning rate ${r.split(" ")[1]}`]), value: runs[0], change });
     const figures = group(root, "figures");
-    const chart = plot(figures, { label: "Training loss", x: [0, 200], y: [0, 0.9], across: "step" });
+    const chart = plot(figures, { label: "Training loss", x: [0, 200], y: [0, 1.05], across: "step" });
     const rates = plot(figures, { label: "Steps to a loss of 0.3", x: [0.0008, 0.4], y: [0, 300], across: "learning rate", log: true, ticks: data.rates.rates });
     const ends = result(group(root, "results"), "Loss at the end: without, with");
     rates.draw(Object.entries(data.rates.steps).flatMap(([name, steps], i) => {
