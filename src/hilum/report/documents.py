@@ -268,16 +268,16 @@ def write_documents(
         style=style or SegmentStyle(),
         formats=wanted,
     )
-    if any(FORMATS[name].pictures for name in wanted):
-        _check_volume(assessment, job.volume)
-    if outlines is not None:
-        digest = assessment.provenance.outlines_sha256
-        outlines.check(assessment.series_uid, len(assessment.nodules), digest)
-    out = prepare_folder(out)
+    _check_series(job)
+    return _write_all(job, prepare_folder(out))
+
+
+def _write_all(job: Job, out: Path) -> dict[Format, Path]:
+    """Write the documents of a job in the order of `FORMATS`."""
+    written = {"json": out / JSON_FILE}
     try:
         _begin(job, out)
-        written = {"json": out / JSON_FILE}
-        for name in wanted:
+        for name in job.formats:
             path = out / FORMATS[name].file
             write = FORMATS[name].write
             if write is None or write(job, path):
@@ -333,12 +333,17 @@ def _begin(job: Job, out: Path) -> None:
         write_outlines(job.outlines, out / OUTLINES_FILE)
 
 
-def _check_volume(assessment: Assessment, volume: CTVolume) -> None:
-    if volume.series_uid != assessment.series_uid:
+def _check_series(job: Job) -> None:
+    """Refuse a volume or outlines of another series, before anything is written."""
+    uid, count = job.assessment.series_uid, len(job.assessment.nodules)
+    shown = any(FORMATS[name].pictures for name in job.formats)
+    if shown and job.volume.series_uid != uid:
         raise InputError(
-            f"The assessment is of series {assessment.series_uid}, the volume of "
-            f"series {volume.series_uid}. Read the series that was assessed."
+            f"The assessment is of series {uid}, the volume of series "
+            f"{job.volume.series_uid}. Read the series that was assessed."
         )
+    if job.outlines is not None:
+        job.outlines.check(uid, count, job.assessment.provenance.outlines_sha256)
 
 
 def _remove(path: Path) -> None:

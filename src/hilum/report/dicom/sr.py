@@ -75,38 +75,41 @@ def make_sr(
     Raises:
         InputError: A slice cannot be read any more.
     """
-    from highdicom.sr import MeasurementReport  # noqa: PLC0415  slow to import
-
     places = sorted({*key_places} or {len(context.instances.slices) // 2})
     sources = dict(zip(places, context.sources(places), strict=True))
+    named = {place: _reference(context, place, sources[place]) for place in places}
     by_index = {segment.index: segment for segment in segments}
     first = key_places[0] if key_places else places[0]
     frame = frame_of(context.instances.slices[first])
-    source = _reference(context, first, sources[first])
-    name = _tracking(assessment, None)
     groups = [_patient_group(assessment)]
-    drawn = [_drawn_group(name, frame, source)]
+    drawn = [_drawn_group(_tracking(assessment, None), frame, named[first])]
     for index, place in enumerate(key_places):
-        source = _reference(context, place, sources[place])
         segment = by_index.get(index)
-        target = _target(seg, segment, source)
+        target = _target(seg, segment, named[place])
         groups.append(_nodule_group(assessment, index, means_hu[index], target))
         part = segment.parts.get(place) if segment is not None else None
         header = context.instances.slices[place]
-        ellipse = ellipse_of(assessment.nodules[index], header, part)
-        name = _tracking(assessment, index)
-        drawn.append(_drawn_group(name, ellipse, source))
-    report = MeasurementReport(
+        line = ellipse_of(assessment.nodules[index], header, part)
+        drawn.append(_drawn_group(_tracking(assessment, index), line, named[place]))
+    evidence = [*sources.values(), *([seg] if seg is not None else [])]
+    tree = _tree([*groups, *drawn], comments(assessment))
+    return _document(context, tree, evidence)
+
+
+def _tree(groups: list[Any], words: Any) -> Any:
+    """Give the root of the content."""
+    from highdicom.sr import MeasurementReport  # noqa: PLC0415  slow to import
+
+    (root,) = MeasurementReport(
         observation_context=observer(),
         procedure_reported=codes.CT.to_code(),
-        imaging_measurements=[*groups, *drawn],
+        imaging_measurements=groups,
     )
-    report[0].ContentSequence.append(comments(assessment))
-    evidence = [*sources.values(), *([seg] if seg is not None else [])]
-    return _document(context, report, evidence)
+    root.ContentSequence.append(words)
+    return root
 
 
-def _document(context: Context, report: Any, evidence: Sequence[Any]) -> Any:
+def _document(context: Context, root: Any, evidence: Sequence[Any]) -> Any:
     """Make the instance that holds the tree.
 
     The library's own class copies and searches the whole tree several times over.
@@ -142,7 +145,7 @@ def _document(context: Context, report: Any, evidence: Sequence[Any]) -> Any:
     document.ReferencedPerformedProcedureStepSequence = []
     document.CurrentRequestedProcedureEvidenceSequence = [_evidence(evidence)]
     document.ContributingEquipmentSequence = scanner_of(first)
-    for element in report[0]:
+    for element in root:
         document.add(element)
     return context.name(document)
 
