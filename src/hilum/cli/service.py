@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hilum._talk import Talk
+from hilum.cli.listen import add_node_options, listening, targets_of
 
 Commands = Any
 """argparse keeps the type of its subparsers private."""
@@ -43,6 +46,7 @@ def add_serve(commands: Commands) -> None:
     command.add_argument(
         "--upload-gb", type=float, default=8.0, help="largest upload; %(default)s"
     )
+    add_node_options(command, port="--dicom-port", default_port=None)
     command.set_defaults(run=_serve)
 
 
@@ -126,15 +130,25 @@ def _serve(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
         allow_hosts=tuple(args.allow_hosts),
         upload_gb=args.upload_gb,
     )
-    targets = {} if args.folder is None else {"folder": FolderTarget(args.folder)}
+    targets: dict[str, Any] = (
+        {} if args.folder is None else {"folder": FolderTarget(args.folder)}
+    )
+    targets |= targets_of(args)
+    node = None if args.dicom_port is None else partial(_listening, args, talk)
     addresses: list[str] = []
 
     def started(address: str) -> None:
         addresses.append(address)
         talk.say(f"serving {address}; stop with Ctrl-C")
 
-    serve(web, job_settings(args), targets=targets, started=started)
+    serve(web, job_settings(args), targets=targets, beside=node, started=started)
     return {"served": addresses[0] if addresses else None}
+
+
+def _listening(
+    args: argparse.Namespace, talk: Talk, jobs: Any
+) -> AbstractContextManager[None]:
+    return listening(args, jobs, talk)
 
 
 def add_token(commands: Commands) -> None:
