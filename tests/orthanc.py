@@ -21,7 +21,9 @@ PLUGINS = Path("/usr/share/orthanc/plugins")
 
 def need(program):
     """Skip where a program of tests/setup.sh is absent; in CI, fail."""
-    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    # the system's first: pynetdicom brings programs of the same names
+    system = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+    found = shutil.which(program, path=system) or shutil.which(program)
     if found is None:
         text = f"`{program}` is not installed: run `bash tests/setup.sh`"
         if os.environ.get("CI") == "true":

@@ -118,15 +118,15 @@ def test_facts_that_are_new_to_the_page_are_shown_under_their_names(volume):
     class Known(Nodule):
         lobe_probability: float | None = None
         near_pleura: bool | None = None
-        pleura_mm: float | None = None
-        upper_lobe_probability: float | None = None
-        tracking_uid: str = "1.2.99"
 
-    plain = make_nodule()
-    shared = {name: getattr(plain, name) for name in Nodule.__dataclass_fields__}
-    known = Known(
-        **shared, lobe_probability=0.83, pleura_mm=3.25, upper_lobe_probability=0.9
+    plain = replace(
+        make_nodule(),
+        pleura_mm=3.25,
+        upper_lobe_probability=0.9,
+        tracking_uid="1.2.99",
     )
+    shared = {name: getattr(plain, name) for name in Nodule.__dataclass_fields__}
+    known = Known(**shared, lobe_probability=0.83)
     words = Page(render_page(make_assessment(nodules=(known,)), volume)).words
     assert "Lobe probability 0.83" in words
     assert "To the pleura 3.2 mm" in words

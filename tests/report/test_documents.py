@@ -141,7 +141,7 @@ def test_a_document_that_fails_costs_no_other(case, out, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hilum.report.page.write_page", fail)
+    monkeypatch.setattr("hilum.report.documents.write_page", fail)
     fresh = other(case)
     with pytest.raises(InputError, match=r"Cannot write into `out`: No space left"):
         write(fresh, out, "html", "seg")

@@ -126,8 +126,8 @@ def pack_coarsely(values: npt.ArrayLike) -> Data:
     """Pack an array in 256 steps between its least and its largest value.
 
     Example:
-        >>> pack_coarsely([0.0, 2.55])["step"]
-        0.01
+        >>> pack_coarsely([0.0, 510.0])["step"]
+        2.0
     """
     array = np.asarray(values, np.float64)
     low, high = float(array.min()), float(array.max())

@@ -60,7 +60,8 @@ def doubt_of(
         ...     center_mm=(0, 0, 0), diameter_mm=10.0, long_axis_mm=10.0,
         ...     short_axis_mm=10.0, volume_mm3=523.6, type="solid",
         ...     solid_diameter_mm=10.0, side=None, detection_score=1.0)
-        >>> doubt_of(nodule, slice_mm=1.0, apart=1.0, codes=frozenset()).diameter_mm
+        >>> doubt = doubt_of(nodule, slice_mm=1.0, apart=1.0, codes=frozenset())
+        >>> round(doubt.diameter_mm, 2)
         1.9
     """
     apart = min(abs(math.log(apart)), _FURTHEST_APART)
@@ -71,7 +72,4 @@ def doubt_of(
     share = _SHARE + _APART * apart + more
     volume_share = _VOLUME_SHARE + _VOLUME_APART * apart + more
     volume_share += 1.5 * rim_mm / nodule.diameter_mm
-    return Doubt(
-        round(rim_mm + share * nodule.diameter_mm, 2),
-        round(volume_share * nodule.volume_mm3, 1),
-    )
+    return Doubt(rim_mm + share * nodule.diameter_mm, volume_share * nodule.volume_mm3)

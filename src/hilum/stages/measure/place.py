@@ -67,7 +67,7 @@ def placed(
     return replace(
         nodule,
         lobe=lobes.name(side),
-        upper_lobe_probability=round(lobes.upper, 3),
+        upper_lobe_probability=lobes.upper,
     )
 
 
@@ -98,7 +98,7 @@ def pleura_mm(mask: Mask, lungs: Mask, side: Side) -> float:
         return 0.0
     if not beyond.size:
         return FURTHEST_MM
-    return round(min(max(float(beyond.min()) - min(spacing), 0.0), FURTHEST_MM), 2)
+    return min(max(float(beyond.min()) - min(spacing), 0.0), FURTHEST_MM)
 
 
 def _index(cells: np.ndarray[tuple[int, int], np.dtype[np.int_]]) -> Index:
