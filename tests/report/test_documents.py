@@ -138,7 +138,7 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path):
 
 
 def test_a_document_that_fails_costs_no_other(case, out, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("hilum.report.documents.write_page", fail)
