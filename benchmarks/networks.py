@@ -4,7 +4,7 @@
 
 Training: patches a second of `malignancy_net` and of `segmentation_net` under Keras on
 TensorFlow, and the same Keras networks on torch, each in a process of its own, where
-torch is installed. Running: measuring and rating the nodules of a phantom, a nodule each.
+torch is installed. Running: measuring and rating the nodules of a phantom.
 """
 
 from __future__ import annotations
