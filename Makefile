@@ -37,7 +37,7 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts, fast tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -m "not slow and not real and not browser" -n 2
+	$(BIN)/python -m pytest -m "not slow and not real and not browser" -n 2 --dist loadfile
 
 test: $(VENV)/.dev  ## everything, system packages included
 	bash tests/setup.sh
@@ -45,7 +45,7 @@ test: $(VENV)/.dev  ## everything, system packages included
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(VENV)/.dev  ## the benchmarks, each a table
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

@@ -18,6 +18,7 @@ def conclusions(folder):
     _, result = read_and_assess(folder)
     tree = result.to_json()
     del tree["provenance"]["timings_s"]
+    del tree["provenance"]["outlines_sha256"]  # has the series UID in it
     day = tree["provenance"]["source"]["acquisition"].pop("acquired")
     return UID.sub("UID", json.dumps(tree, sort_keys=True)), day
 

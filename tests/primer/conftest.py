@@ -27,9 +27,9 @@ def scene():
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """A browser for all tests of pages."""
+    """A browser for the tests of a module; its event loop must not outlive them."""
     path = executable()
     from playwright.sync_api import sync_playwright  # noqa: PLC0415  may be absent
 

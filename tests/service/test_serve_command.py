@@ -1,5 +1,6 @@
 """`hilum serve` and `hilum token`, as they are typed."""
 
+import argparse
 import dataclasses
 import inspect
 import json
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from hilum import cli
+from hilum.cli.listen import add_node_options
 from hilum.service.jobs import JobSettings
 from hilum.service.records.people import manage_tokens
 from hilum.service.web.serving import serve
@@ -29,7 +31,9 @@ def run(capsys, *argv):
 )
 def test_command_has_its_public_function(name, functions):
     commands = cli._parser()._subparsers._group_actions[0].choices
-    known = {"help", "quiet", "debug", "folder"}
+    node = argparse.ArgumentParser()  # options of `hilum listen`, tested there
+    add_node_options(node, port="--dicom-port", default_port=None)
+    known = {"help", "quiet", "debug", "folder", *(a.dest for a in node._actions)}
     for function in functions:
         known |= set(inspect.signature(function).parameters)
         if dataclasses.is_dataclass(function):

@@ -158,9 +158,10 @@ def test_marks_are_the_same_whole_and_in_slabs(monkeypatch):
     parts = network._in_slabs(padded(hu), predict)
     assert len(seen) > 2
     assert max(seen) <= 300
-    np.testing.assert_allclose(parts, whole, atol=2e-4)
+    steps = 0.02 if shipped().precision == "bf16" else 2e-4  # bf16 has 8 bits
+    np.testing.assert_allclose(parts, whole, atol=steps)
     one, other = (marks_of(o, hu.shape, least=0.05) for o in (whole, parts))
-    np.testing.assert_allclose(one.index, other.index, atol=1e-2)
+    np.testing.assert_allclose(one.index, other.index, atol=0.1)
 
 
 def test_a_second_look_at_what_looks_alike_changes_nothing():

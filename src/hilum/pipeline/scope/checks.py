@@ -47,8 +47,8 @@ class Rule:
         return ScopeCheck(
             code=self.code,
             value=round(float(value), 4),
-            at_least=low,
-            at_most=high,
+            at_least=None if low is None else float(low),  # as once read from JSON
+            at_most=None if high is None else float(high),
             unit=self.unit,
             passed=passed,
             decides=self.decides,

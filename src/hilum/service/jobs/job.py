@@ -20,6 +20,7 @@ FINAL: frozenset[State] = frozenset(("done", "failed", "cancelled", "expired"))
 STAGES = (
     "read",
     "lungs",
+    "scope",
     "nodules",
     "measure",
     "malignancy",
@@ -32,6 +33,7 @@ STAGES = (
 USUAL_S = {
     "read": 2.0,
     "lungs": 1.0,
+    "scope": 0.3,
     "nodules": 3.0,
     "measure": 1.5,
     "malignancy": 0.5,

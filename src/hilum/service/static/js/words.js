@@ -41,6 +41,7 @@ const STAGES = {
   start: "starting",
   read: "reading the slices",
   lungs: "finding the lungs",
+  scope: "checking the scope",
   nodules: "looking for nodules",
   measure: "measuring",
   malignancy: "judging",
