@@ -354,14 +354,14 @@ def test_stages_are_said_as_they_start(phantom):
 def assert_same(a, b, rel=1e-4):
     """Compare trees: numbers to a thousandth, for NIfTI places voxels in float32.
 
-    Half widths of intervals to a thousandth of themselves: they follow from how far two
+    Half widths of intervals ten times as coarsely: they follow from how far two
     outlines are apart, which steps with the voxels at their edge.
     """
     assert type(a) is type(b)
     if isinstance(a, dict):
         assert a.keys() == b.keys()
         for key in a:
-            assert_same(a[key], b[key], 1e-3 if "_error_" in key else rel)
+            assert_same(a[key], b[key], 10 * rel if "_error_" in key else rel)
     elif isinstance(a, list):
         assert len(a) == len(b)
         for one, other in zip(a, b, strict=True):
@@ -410,7 +410,9 @@ def test_parity_holds_where_slices_overlap(tmp_path):
     hilum.convert(tmp_path / "dicom", tmp_path / "ct.nii.gz")
     one, other = hilum.assess(tmp_path / "dicom"), hilum.assess(tmp_path / "ct.nii.gz")
     assert one.nodules
-    assert_same(comparable(other), comparable(one), rel=5e-4)  # slices overlap
+    assert_same(
+        comparable(other), comparable(one), rel=2e-3
+    )  # an edge cell may fall either way
 
 
 def test_one_file_has_no_series_to_pick(phantom, tmp_path):
