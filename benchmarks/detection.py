@@ -27,6 +27,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from froc_classical import LEAST_HIT_MM, LEAST_READERS, RATES, found_at, interval_at
 from PIL import Image
 
 from hilum.datasets.scans import ScanCase, read_scans
@@ -56,9 +57,6 @@ from hilum.volume import CTVolume, HUArray, Mask
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("HILUM_DATA", ROOT.parent / "shared" / "data"))
-RATES = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)
-LEAST_READERS = 3
-LEAST_HIT_MM = 4.0
 FOLDS = (
     ("LIDC-IDRI-0001", "LIDC-IDRI-0012", "QIN-LSC-0055", "QIN-LSC-0064"),
     (
@@ -125,14 +123,6 @@ def judge(
     )
 
 
-def found_at(outcomes: Sequence[Outcome], rate: float) -> int:
-    """Count the targets found where at most `rate` false positives a scan pass."""
-    false_scores = sorted((s for o in outcomes for s in o.false_scores), reverse=True)
-    allowed = int(rate * len(outcomes) + 1e-9)
-    limit = false_scores[allowed] if allowed < len(false_scores) else -0.5
-    return sum(hit > limit for o in outcomes for hit in o.hits)
-
-
 def row(name: str, outcomes: Sequence[Outcome]) -> str:
     """Give a line of the table: found at each rate, and their mean share."""
     found = [found_at(outcomes, rate) for rate in RATES]
@@ -140,19 +130,6 @@ def row(name: str, outcomes: Sequence[Outcome]) -> str:
     share = float(np.mean(found)) / max(targets, 1)
     cells = " ".join(f"{n:4}" for n in found)
     return f"{name:38}{cells}  of {targets:3}  mean {share:.3f}"
-
-
-def interval_at(outcomes: Sequence[Outcome], rate: float) -> tuple[float, float]:
-    """Bootstrap over scans: the 95 % interval of the sensitivity at a rate."""
-    rng = np.random.default_rng(0)
-    draws = []
-    for _ in range(1000):
-        chosen = [outcomes[n] for n in rng.integers(len(outcomes), size=len(outcomes))]
-        targets = sum(len(o.hits) for o in chosen)
-        if targets:
-            draws.append(found_at(chosen, rate) / targets)
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def phantom_of(seed: int, count: int) -> Phantom:

@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -27,8 +26,10 @@ from hilum.outlines import Outlines
 from hilum.report.changes import with_changes
 from hilum.report.details import NOTHING, NoduleDetails, gather_details
 from hilum.report.dicom import DicomDocuments, SegmentStyle, to_bytes
+from hilum.report.fhir import write_fhir
 from hilum.report.page import write_page
 from hilum.report.pdf import write_pdf
+from hilum.report.table import write_csv
 from hilum.volume import CTVolume
 
 Format = str
@@ -123,23 +124,6 @@ class Document:
     refers: bool = False
 
 
-def _by(module: str, name: str, *given: str) -> Callable[[Job, Path], bool]:
-    """Name a writer, whose module is imported when it is used.
-
-    Args:
-        module: Where it is.
-        name: Of the function; it takes what is given, then the path.
-        given: Attributes of the job.
-    """
-
-    def write(job: Job, path: Path) -> bool:
-        write_it = getattr(import_module(module), name)
-        write_it(*(getattr(job, attribute) for attribute in given), path)
-        return True
-
-    return write
-
-
 def _seg(job: Job, path: Path) -> bool:
     nodules, lungs = job.dicom.nodules_seg, job.dicom.lungs_seg()
     for made, file in ((nodules, path), (lungs, path.with_name("lungs.dcm"))):
@@ -170,16 +154,22 @@ def _pdf(job: Job, path: Path) -> bool:
     return True
 
 
+def _csv(job: Job, path: Path) -> bool:
+    write_csv(job.assessment, path)
+    return True
+
+
+def _fhir(job: Job, path: Path) -> bool:
+    write_fhir(job.assessment, path)
+    return True
+
+
 FORMATS: dict[Format, Document] = {
     "json": Document(JSON_FILE, None),
     "html": Document("report.html", _page, pictures=True),
     "pdf": Document("report.pdf", _pdf, pictures=True),
-    "csv": Document(
-        "assessment.csv", _by("hilum.report.table", "write_csv", "assessment")
-    ),
-    "fhir": Document(
-        "assessment.fhir.json", _by("hilum.report.fhir", "write_fhir", "assessment")
-    ),
+    "csv": Document("assessment.csv", _csv),
+    "fhir": Document("assessment.fhir.json", _fhir),
     "seg": Document("segmentation.dcm", _seg, ("lungs.dcm",), True, True),
     "sr": Document("measurements.dcm", _sr, (), True, True),
     "sc": Document("key-images", _sc, (), True, True),
