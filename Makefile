@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 OUT ?= out
 CT ?=
 PORT ?= 8000
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test check bench docs clean help
+.PHONY: run lint packages test check bench docs clean help
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -32,20 +33,21 @@ run: $(VENV)/.run  ## assess a synthetic CT, or your own with CT=path
 	fi
 	@echo "Report: $(OUT)/assessment/report.html"
 
-check: $(VENV)/.dev  ## format, lint, types, import contracts, fast tests
+lint: $(VENV)/.dev  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -m "not slow and not real and not browser" -n 2 --dist loadfile
 
-test: $(VENV)/.dev  ## everything, system packages included
+packages:  ## the system packages that tests need, where apt may install them
 	bash tests/setup.sh
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: lint  ## lint, and the fast tests
+	$(BIN)/python -m pytest -m "not slow and not real and not browser" $(WORKERS)
+
+test:  ## everything, system packages included
+	$(MAKE) -j2 packages lint  # the one waits for the network, the other computes
+	$(BIN)/python -m pytest $(WORKERS)
 
 bench: $(VENV)/.dev  ## the benchmarks, each a table
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

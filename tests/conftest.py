@@ -9,6 +9,17 @@ from hypothesis import settings
 settings.register_profile("hilum", deadline=None)  # numba compiles at first use
 settings.load_profile("hilum")
 
+LONG = ("browser", "real", "slow")
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that have long tests, so that none is left for the end.
+
+    Files stay whole and in order otherwise: a worker takes a file at a time.
+    """
+    long = {item.path for item in items if any(map(item.get_closest_marker, LONG))}
+    items.sort(key=lambda item: item.path not in long)
+
 
 @pytest.fixture(scope="session")
 def real_data():
