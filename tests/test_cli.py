@@ -66,22 +66,14 @@ def test_assess_writes_what_it_says(capsys, scan, tmp_path):
     ]
 
 
-def test_json_alone(capsys, scan, tmp_path):
-    code, result, err = run(
-        capsys, "--quiet", "assess", scan, tmp_path, "--format", "json"
-    )
+def test_json_alone_by_settings(capsys, scan, tmp_path):
+    (tmp_path / "s.toml").write_text("[selection]\nmax_nodules = 1\n")
+    argv = ("assess", scan, tmp_path, "--settings", tmp_path / "s.toml")
+    code, result, err = run(capsys, "--quiet", *argv, "--format", "json")
     assert code == 0
     assert list(result["documents"]) == ["json"]
     assert not (tmp_path / "report.html").exists()
     assert err == ""
-
-
-def test_settings_reach_the_stages(capsys, scan, tmp_path):
-    (tmp_path / "s.toml").write_text("[selection]\nmax_nodules = 1\n")
-    code, result, _ = run(
-        capsys, "assess", scan, tmp_path, "--settings", tmp_path / "s.toml"
-    )
-    assert code == 0
     assert result["nodules"] <= 1
     (tmp_path / "s.toml").write_text("[selektion]\nmax_nodules = 1\n")
     code, _, err = run(
