@@ -4,6 +4,7 @@ import io
 import socket
 import stat
 import struct
+import sys
 import time
 import zipfile
 
@@ -12,6 +13,7 @@ from web_service import dicom, running, wait_until
 
 from hilum.errors import InputError
 from hilum.service.records.annotations import ReaderAnnotation
+from hilum.service.records.tokens import Tokens
 from hilum.service.web.limits import Limiter
 from hilum.service.web.serving import address_of, listen, serve
 from hilum.service.web.settings import WebSettings
@@ -110,6 +112,71 @@ def test_browser_is_told_to_run_nothing_else(client):
     assert script.headers["cache-control"] == "no-cache"
     again = {"If-None-Match": script.headers["etag"]}
     assert client.get("/static/js/main.js", headers=again).status_code == 304
+
+
+# The primer -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_chest(monkeypatch):
+    """Make no chest for the pages: it takes half a minute, and is tested elsewhere."""
+    quick = [sys.executable, "-c", ""]
+    monkeypatch.setattr("hilum.primer.press._command", lambda folder: quick)
+
+
+PLAN = {"filters": [0]}  # refused, after everything else was looked at
+
+
+@pytest.mark.usefixtures("no_chest")
+def test_primer_runs_its_own_script_alone(client):
+    entered = client.get("/primer")
+    assert entered.headers["location"] == "/primer/"
+    page = client.get("/primer/09-deciding.html")
+    policies = page.headers.get_list("content-security-policy")
+    assert len(policies) == 1
+    assert "script-src 'sha256-" in policies[0]
+    assert "unsafe" not in policies[0]
+    assert "frame-ancestors 'none'" in policies[0]
+    assert client.get("/primer/../static/app.css").status_code in (200, 404)
+    for path in ("/primer/..%2f..%2fhilum.sqlite", "/primer/nowhere.html"):
+        assert client.get(path).status_code == 404
+
+
+@pytest.mark.usefixtures("no_chest")
+def test_primer_is_guarded_like_all_else(client):
+    train = "/primer/api/train"
+    assert client.get("/primer/", headers={"Host": "evil.example"}).status_code == 421
+    strange = {"Origin": "https://evil.example"}
+    assert client.post(train, json=PLAN, headers=strange).status_code == 403
+    assert client.post(train, content=b"{}").status_code == 415
+    kind = {"Content-Type": "application/json"}
+    assert client.post(train, content=b"x" * 5000, headers=kind).status_code == 413
+    answer = client.post(train, json=PLAN)
+    assert answer.status_code == 400
+    assert "1 to 4 numbers" in answer.json()["error"]
+    assert client.get(train).json() == {"runs": [], "nodules": False}
+    assert client.get(train).headers["cache-control"] == "no-store"
+    assert "train or stop a network" in client.get("/api/audit").text
+
+
+@pytest.mark.usefixtures("no_chest")
+def test_only_who_may_change_may_train(jobs):
+    tokens = Tokens(jobs.jobs.database)
+    roles = {name: tokens.add(name, name) for name in ("read", "write")}
+    train = "/primer/api/train"
+    try:
+        with jobs.client(WebSettings()) as client:
+            assert client.get("/primer/").status_code == 200  # of no patient
+            assert client.get(train).status_code == 401
+            assert client.post(train, json=PLAN).status_code == 401
+            for name, status in (("read", 403), ("write", 400)):
+                said = {"Authorization": f"Bearer {roles[name]}"}
+                assert client.get(train, headers=said).status_code == 200
+                answer = client.post(train, json=PLAN, headers=said)
+                assert answer.status_code == status
+    finally:
+        for name in roles:
+            tokens.remove(name)
 
 
 # Where it listens ---------------------------------------------------------------

@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 
 from hilum.errors import InputError
-from hilum.formats.atomic import writing
+from hilum.formats.atomic import replacing, writing
 from hilum.primer.lessons import LESSONS, Data, Lesson, find_lesson
 from hilum.primer.pages import render_index, render_lesson
 from hilum.primer.patient import own_scene, patient_data
@@ -106,6 +106,7 @@ def export_site(
     site = Site(scene_of(ct))
     names = site.names() if wanted is None else [wanted]
     for name in names:
-        with writing(folder / name):
-            (folder / name).write_text(site.page(name) or "", encoding="utf-8")
+        text = (site.page(name) or "").encode()
+        with writing(folder / name), replacing(folder / name) as file:
+            file.write(text)
     return names

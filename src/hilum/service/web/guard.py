@@ -37,6 +37,9 @@ _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())
 
 SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+ASKING = ("/api/", "/primer/api/")
+"""Where patients are asked about and networks trained; else are pages, open to all."""
+
 OPEN = frozenset(("/api/health", "/api/session"))
 """What may be asked without a token: whether it works, and to sign in."""
 
@@ -155,7 +158,7 @@ class Guard:
     async def _admit(self, request: Request) -> User | None:
         """Tell who asks, or refuse."""
         path, address = request.url.path, client_of(request, self._settings)
-        if not path.startswith("/api/"):
+        if not path.startswith(ASKING):
             return None
         needed = self.needs_token()  # one quick look; a thread would cost more
         user = None if needed else LOCAL
@@ -209,7 +212,7 @@ class Guard:
         if b"content-security-policy" not in names:
             more.append((b"content-security-policy", _CSP.encode()))
         if b"cache-control" not in names:  # the page itself may be kept, if asked for
-            kept = not scope["path"].startswith("/api/")
+            kept = not scope["path"].startswith(ASKING)
             more.append((b"cache-control", b"no-cache" if kept else b"no-store"))
         if self._settings.tls_cert or self._settings.behind_proxy:
             more.append(_HSTS)
@@ -261,6 +264,8 @@ def describe(request: Request) -> tuple[str | None, str | None]:
         request: The request.
     """
     method, path = request.method, request.url.path
+    if path.startswith("/primer/api/") and method == "POST":
+        return "train or stop a network", None
     if not path.startswith("/api/"):
         return None, None
     match = _STUDY.match(path)
