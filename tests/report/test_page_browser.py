@@ -1,45 +1,22 @@
 """The page as Chromium shows it."""
 
 import re
-import shutil
-from importlib.util import find_spec
 
 import pytest
-from needs import miss
+from chromium import FLAT, heard, launched
 from report_examples import VARIANTS, make_assessment, make_details, make_volume
 
 from hilum.report.page import write_page
 
 pytestmark = pytest.mark.browser
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="module")
 def browser():
-    if find_spec("playwright") is None:
-        miss("playwright is not installed")
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        miss("no Chromium on the PATH")
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415  may be absent
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=executable, args=list(ARGUMENTS)
-        )
+    with launched(*FLAT) as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +41,7 @@ def show(browser, report):
         )
         contexts.append(context)
         page = context.new_page()
-        page.said = []
-        page.on("console", lambda message: page.said.append(message.text))
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("request", lambda request: page.said.append(request.url))
+        page.said = heard(page)
         page.goto(report(name))
         page.wait_for_load_state("networkidle")
         return page

@@ -8,12 +8,14 @@ import sys
 import time
 import zipfile
 
+import httpx
 import pytest
 from web_service import dicom, running, wait_until
 
 from hilum.errors import InputError
 from hilum.service.records.annotations import ReaderAnnotation
 from hilum.service.records.tokens import Tokens
+from hilum.service.web.connections import PromptProtocol
 from hilum.service.web.limits import Limiter
 from hilum.service.web.serving import address_of, listen, serve
 from hilum.service.web.settings import WebSettings
@@ -309,6 +311,81 @@ def test_half_an_upload_is_no_file(client):
         assert time.monotonic() < end
         time.sleep(0.05)
     assert client.post(f"/api/uploads/{upload}/finish").status_code == 409
+
+
+# Connections held open ------------------------------------------------------------
+
+
+def silence_s(client, *pieces):
+    """Send pieces, a tenth of a second apart, until nothing more comes.
+
+    Gives the answer and how long it took to be hung up on.
+    """
+    start, waiting, answer = time.monotonic(), list(pieces), b""
+    with socket.create_connection((client.base_url.host, client.base_url.port)) as raw:
+        while time.monotonic() < start + 60:
+            try:
+                raw.settimeout(0.1)
+                if waiting:
+                    raw.sendall(waiting.pop(0))
+                part = raw.recv(4096)
+            except TimeoutError:
+                continue
+            except OSError:
+                break  # hung up on
+            if not part:
+                break
+            answer += part
+    return answer, time.monotonic() - start
+
+
+GET = b"GET /api/health HTTP/1.1\r\nHost: localhost\r\n"
+POST = b"POST /api/session HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (),  # nothing at all
+        (GET,),  # a head without an end
+        (GET, *[b"X-More: 1\r\n"] * 600),  # one that drips on and on
+        (GET + b"\r\n", *[b"", b"GET", *[b" "] * 600]),  # a second one, likewise
+    ],
+    ids=["silent", "stuck", "drip", "drip-later"],
+)
+def test_head_that_never_ends_is_hung_up_on(jobs, monkeypatch, pieces):
+    monkeypatch.setattr(PromptProtocol, "head_s", 0.5)
+    with jobs.client(WebSettings()) as client:
+        answer, taken_s = silence_s(client, *pieces)
+        assert taken_s < 30  # it would wait for ever
+        assert answer.count(b"HTTP/1.1 200") == (b"\r\n\r\n" in b"".join(pieces))
+        assert client.get("/api/health").status_code == 200
+
+
+def test_body_that_drips_or_is_long_is_refused(client, monkeypatch):
+    monkeypatch.setattr("hilum.service.web.guard._BODY_S", 0.3)
+    head = POST + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    answer, taken_s = silence_s(client, head % 500, b'{"token": "')
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert taken_s < 30
+    long = client.post("/api/session", content=b"x" * 70_000)
+    assert long.status_code == 413
+    whole = client.post("/api/session", json={"token": "x"})
+    assert whole.status_code == 401  # read, and no token
+
+
+def test_one_address_holds_so_many_connections(jobs, monkeypatch):
+    monkeypatch.setattr(PromptProtocol, "from_one", 3)
+    with jobs.client(WebSettings()) as client:
+        place = (client.base_url.host, client.base_url.port)
+        held = [socket.create_connection(place) for _ in range(3)]
+        time.sleep(0.2)
+        with pytest.raises((httpx.TransportError, OSError)):
+            client.get("/api/health")
+        for one in held:
+            one.close()
+        time.sleep(0.2)
+        assert client.get("/api/health").status_code == 200
 
 
 # Limits and logs ----------------------------------------------------------------

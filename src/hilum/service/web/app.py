@@ -16,6 +16,7 @@ from hilum.primer.press import Press
 from hilum.primer.runs import Runs
 from hilum.primer.server import App
 from hilum.service.jobs import Jobs
+from hilum.service.jobs.aligning import Aligner
 from hilum.service.records.annotations import Annotations
 from hilum.service.records.audit import Audit
 from hilum.service.records.tokens import Tokens
@@ -73,6 +74,7 @@ def make_app(jobs: Jobs, settings: WebSettings) -> ASGIApp:
         audit=keys.audit,
         tokens=keys.tokens,
         sessions=keys.sessions,
+        aligner=Aligner(jobs.store),
     )
     app.state.primer = App(pages, runs)
     for routes in (routes_people, routes_studies, routes_results, routes_primer):

@@ -58,6 +58,8 @@ _HEADERS = (
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 _STUDY = re.compile(r"^/api/(?:studies|jobs)/([0-9a-f]{32})(?:/(.*))?$")
 _UPLOAD_PART = re.compile(r"^/api/uploads/[^/]+/files/")
+_UPLOAD = re.compile(rf"{_UPLOAD_PART.pattern}|^/api/studies$")
+_BODY_BYTES, _BODY_S = 65_536, 20.0
 _SIGN_INS_PER_S, _SIGN_INS = 1 / 12, 10
 _REPEATS_S, _MOST_REPEATS = 60.0, 1000
 
@@ -114,6 +116,7 @@ class Guard:
             self._check_host(request)
             self._check_site(request)
             user = await self._admit(request)
+            receive = await _whole(request, receive)
         except ProblemError as error:
             answer = problem_response(error.status, error.detail, error.headers)
             await answer(scope, receive, guarded_send)
@@ -241,6 +244,41 @@ class Guard:
             job_id=job_id,
             status=status,
         )
+
+
+async def _whole(request: Request, receive: Receive) -> Receive:
+    """Read a small body before the app has it, and give what hands it on.
+
+    Uploads are read by their receiver, which has limits of its own.
+
+    Raises:
+        ProblemError: It is too long, or does not come.
+    """
+    names = request.headers
+    if _UPLOAD.match(request.url.path) and request.method in ("POST", "PUT"):
+        return receive
+    if names.get("content-length", "0") == "0" and "transfer-encoding" not in names:
+        return receive
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_S):
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise ProblemError(400, "The request ended early.")
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+                if len(body) > _BODY_BYTES:
+                    raise ProblemError(413, f"At most {_BODY_BYTES} bytes are taken.")
+    except TimeoutError:
+        raise ProblemError(408, "The request stopped. Send it again.") from None
+    first: list[Message] = [{"type": "http.request", "body": bytes(body)}]
+
+    async def again() -> Message:
+        return first.pop() if first else await receive()
+
+    return again
 
 
 def client_of(request: Request, settings: WebSettings) -> str:

@@ -86,8 +86,14 @@ def configure(app: ASGIApp, web: WebSettings) -> Any:
         web: How the page is served.
     """
     uvicorn = require("uvicorn", extra="serve", to="to serve the page")
+    from hilum.service.web.connections import (  # noqa: PLC0415  needs the extra
+        PromptProtocol,
+        ProxiedProtocol,
+    )
+
     return uvicorn.Config(
         app,
+        http=ProxiedProtocol if web.behind_proxy else PromptProtocol,
         log_level="warning",
         access_log=False,  # the audit log says who did what
         server_header=False,
