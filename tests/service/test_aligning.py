@@ -86,8 +86,9 @@ def test_a_pair_that_fails_says_so_and_can_be_asked_for_again(
 def test_scans_without_lungs_have_no_map(tmp_path, monkeypatch):
     monkeypatch.setattr(aligning.os, "nice", lambda by: None)
     grid = Grid.axial((20, 20, 20), (10.0, 10.0, 10.0))
-    air = np.full(grid.shape, -900, np.int16)
-    write_volume(CTVolume(air, grid, "1"), tmp_path / VIEW_FILES["small"])
+    hu = np.full(grid.shape, -1000, np.int16)
+    hu[:, 5:] = 40
+    write_volume(CTVolume(hu, grid, "1"), tmp_path / VIEW_FILES["small"])
     write_mask(
         Mask(np.zeros(grid.shape, np.uint8), grid), tmp_path / VIEW_FILES["lungs"]
     )

@@ -11,6 +11,7 @@ from hilum.errors import InputError
 from hilum.formats import read_mask, read_volume
 from hilum.formats.outlines import read_outlines
 from hilum.report.documents import OUTLINES_FILE, read_assessment
+from hilum.service.jobs import aligning
 from hilum.service.jobs.job import STAGES
 from hilum.service.jobs.settings import ASSESSOR
 from hilum.service.jobs.views import VIEW_FILES, read_grid
@@ -106,6 +107,23 @@ def test_views_lie_where_the_ct_lies(first, order, study):
         shown = np.count_nonzero(nodules.voxels == number)
         assert shown == len(inside)  # none of these touch
         np.testing.assert_array_equal(nodules.at(inside), number)
+
+
+def test_the_viewer_s_files_can_be_aligned(first, order, study, tmp_path, monkeypatch):
+    monkeypatch.setattr("hilum.service.jobs.aligning.os.nice", lambda by: None)
+    views = str(study.parent / order.views)
+    aligning.main([views, views, str(tmp_path / "map.json")])
+    tree = json.loads((tmp_path / "map.json").read_text())
+    assert tree["trusted"], tree["why"]
+    assert tree["doubt_mm"] < 1
+    assert len(tree["shifts_mm"]) == 3 * np.prod(tree["shape"])
+    np.testing.assert_allclose(
+        tree["shifts_mm"], 0, atol=0.2
+    )  # of one scan with itself
+    lungs_mm = read_grid(study.parent / order.views)[1]
+    reach = np.array(tree["step_mm"]) * (np.array(tree["shape"])[::-1] - 1)
+    assert np.all(np.array(tree["origin_mm"]) < lungs_mm[0])
+    assert np.all(np.array(tree["origin_mm"]) + reach > np.array(lungs_mm[1]) - 15)
 
 
 def test_worker_goes_on_where_the_last_one_was_stopped(first, order, study):

@@ -112,7 +112,7 @@ def describe_map(registration: Registration, alignment: Alignment) -> dict[str, 
     doubts = check_alignment(alignment, (None, None), same_patient=True)
     grid = registration.grid
     shape = [-(-n // EVERY) for n in grid.shape]
-    index = np.stack(np.indices(shape), axis=-1) * EVERY
+    index = np.moveaxis(np.indices(shape), 0, -1) * EVERY
     points = grid.to_world(index)
     shifts = registration.to_prior(points) - points
     return {
@@ -138,7 +138,8 @@ def read_side(views: Path) -> tuple[CTVolume, Mask]:
     volume = read_volume(views / VIEW_FILES["small"])
     lungs = read_mask(views / VIEW_FILES["lungs"]).voxels
     z, y, x = volume.grid.shape
-    return volume, Mask(np.ascontiguousarray(lungs[:z, :y, :x]), volume.grid)
+    inside = np.ascontiguousarray(lungs[:z, :y, :x] > 0)
+    return volume, Mask(inside, volume.grid)
 
 
 def main(argv: list[str]) -> None:

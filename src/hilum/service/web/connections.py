@@ -52,12 +52,13 @@ class PromptProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _too_many(self) -> bool:
+        """Tell whether the address holds more connections than it may."""
         if self.client is None:
             return False
-        same = [
-            c for c in self.connections if c.client and c.client[0] == self.client[0]
-        ]
-        return len(same) > self.from_one
+        held = [getattr(other, "client", None) for other in self.connections]
+        return (
+            sum(c is not None and c[0] == self.client[0] for c in held) > self.from_one
+        )
 
     def _watch(self) -> None:
         """Let the time run, from the first time on."""
