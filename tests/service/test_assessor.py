@@ -120,10 +120,6 @@ def test_the_viewer_s_files_can_be_aligned(first, order, study, tmp_path, monkey
     np.testing.assert_allclose(
         tree["shifts_mm"], 0, atol=0.2
     )  # of one scan with itself
-    lungs_mm = read_grid(study.parent / order.views)[1]
-    reach = np.array(tree["step_mm"]) * (np.array(tree["shape"])[::-1] - 1)
-    assert np.all(np.array(tree["origin_mm"]) < lungs_mm[0])
-    assert np.all(np.array(tree["origin_mm"]) + reach > np.array(lungs_mm[1]) - 15)
 
 
 def test_worker_goes_on_where_the_last_one_was_stopped(first, order, study):

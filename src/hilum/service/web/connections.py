@@ -55,10 +55,11 @@ class PromptProtocol(H11Protocol):
         """Tell whether the address holds more connections than it may."""
         if self.client is None:
             return False
-        held = [getattr(other, "client", None) for other in self.connections]
-        return (
-            sum(c is not None and c[0] == self.client[0] for c in held) > self.from_one
-        )
+        here, count = self.client[0], 0
+        for other in self.connections:
+            client = getattr(other, "client", None)
+            count += client is not None and client[0] == here
+        return count > self.from_one
 
     def _watch(self) -> None:
         """Let the time run, from the first time on."""
