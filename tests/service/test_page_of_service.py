@@ -16,6 +16,9 @@ from hilum.service.records.tokens import Tokens
 from hilum.service.web.settings import WebSettings
 
 pytestmark = pytest.mark.browser
+SMALL = {"width": 960, "height": 640}
+"""Without a graphics card every pixel costs, so most tests have fewer."""
+
 DESK = {"width": 1280, "height": 800}
 TABLET = {"width": 820, "height": 1180}
 PLACE = [20.0, 10.0, -150.0]
@@ -40,7 +43,7 @@ def client(tmp_path_factory):
 @pytest.fixture
 def page(browser, client):
     """A page that complains when the browser does."""
-    context = browser.new_context(viewport=DESK, accept_downloads=True)
+    context = browser.new_context(viewport=SMALL, accept_downloads=True)
     page = context.new_page()
     page.set_default_timeout(60_000)
     said = []
