@@ -15,7 +15,7 @@ def use(monkeypatch, code):
     """Let the process run some code instead, with the folder as its argument."""
     monkeypatch.setattr(
         "hilum.primer.press._command",
-        lambda folder: [sys.executable, "-c", code, str(folder)],
+        lambda folder, first: [sys.executable, "-c", code, str(folder)],
     )
 
 
@@ -64,9 +64,16 @@ def test_leaving_ends_the_process(monkeypatch):
 
 
 def test_the_process_writes_pages_into_the_folder(monkeypatch, tmp_path):
-    lowered = []
+    lowered, made = [], []
     monkeypatch.setattr("hilum.primer.press.os.nice", lowered.append)
-    monkeypatch.setattr("hilum.primer.site.Site.page", lambda self, name: name)
-    main([str(tmp_path / "pages")])
+
+    def page(self, name):
+        made.append(name)
+        return name
+
+    monkeypatch.setattr("hilum.primer.site.Site.page", page)
+    main([str(tmp_path), "10-network.html"])
     assert lowered == [10]
-    assert (tmp_path / "pages" / "12-patient.html").read_text() == "12-patient.html"
+    assert (tmp_path / "12-patient.html").read_text() == "12-patient.html"
+    assert made[:2] == ["10-network.html", "index.html"]
+    assert len(made) == 13

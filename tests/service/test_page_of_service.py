@@ -266,7 +266,7 @@ def test_page_fits_the_width_and_asks_for_nothing_elsewhere(page, client):
 
 def test_lessons_are_beside_the_worklist(page, client, monkeypatch):
     quick = [sys.executable, "-c", ""]  # no chest: those pages are tested elsewhere
-    monkeypatch.setattr("hilum.primer.press._command", lambda folder: quick)
+    monkeypatch.setattr("hilum.primer.press._command", lambda *told: quick)
     page.click("text=How a network sees a CT")
     page.click("text=9. ")
     page.wait_for_selector("html[data-ready]", state="attached")

@@ -123,7 +123,7 @@ def test_browser_is_told_to_run_nothing_else(client):
 def no_chest(monkeypatch):
     """Make no chest for the pages: it takes half a minute, and is tested elsewhere."""
     quick = [sys.executable, "-c", ""]
-    monkeypatch.setattr("hilum.primer.press._command", lambda folder: quick)
+    monkeypatch.setattr("hilum.primer.press._command", lambda *told: quick)
 
 
 PLAN = {"filters": [0]}  # refused, after everything else was looked at

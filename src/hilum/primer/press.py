@@ -1,6 +1,6 @@
-"""The pages of the synthetic chest for a server with other work to do.
+"""The pages of the synthetic chest, made while a reader looks at the first of them.
 
-    python -m hilum.primer.press FOLDER
+    python -m hilum.primer.press FOLDER [FIRST]
 
 writes them, politely, in a process of its own; so neither the seconds nor the memory
 that a chest and its networks take are the server's. Pages that need no chest are made
@@ -20,7 +20,7 @@ from typing import Self
 from hilum.errors import HilumError
 from hilum.primer.lessons import LESSONS
 from hilum.primer.server import NotReadyError
-from hilum.primer.site import Site, export_site
+from hilum.primer.site import Site, write_pages
 
 NICE = 10
 """How far the process stands back behind others."""
@@ -32,8 +32,13 @@ class Press:
     Leaving ends the process and forgets its pages.
     """
 
-    def __init__(self) -> None:
-        """Prepare, and make nothing yet."""
+    def __init__(self, first: str = "") -> None:
+        """Prepare, and make nothing yet.
+
+        Args:
+            first: The page to be made before the others, by its file's name.
+        """
+        self._first = first
         self._site = Site(served=True)
         self._folder = tempfile.TemporaryDirectory(prefix="hilum-pages-")
         self._process: subprocess.Popen[bytes] | None = None
@@ -63,7 +68,7 @@ class Press:
         """
         if name not in self._site.names():
             return None
-        process = self._started()
+        process = self.start()
         if name not in self._elsewhere:
             return self._site.page(name)
         path = Path(self._folder.name) / name
@@ -76,12 +81,12 @@ class Press:
             "The page could not be made. See why with: hilum primer --export FOLDER"
         )
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        """Start the process, once."""
+    def start(self) -> subprocess.Popen[bytes]:
+        """Begin to make the pages, before the first is asked for; once."""
         with self._lock:
             if self._process is None:
                 self._process = subprocess.Popen(
-                    _command(Path(self._folder.name)),
+                    _command(Path(self._folder.name), self._first),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -89,15 +94,17 @@ class Press:
             return self._process
 
 
-def _command(folder: Path) -> list[str]:
+def _command(folder: Path, first: str) -> list[str]:
     """Say how to write the pages into a folder."""
-    return [sys.executable, "-m", "hilum.primer.press", str(folder)]
+    return [sys.executable, "-m", "hilum.primer.press", str(folder), first]
 
 
 def main(argv: list[str]) -> None:
     """Write the pages into a folder, behind whatever else the computer does."""
     os.nice(NICE)
-    export_site(argv[0])
+    site, first = Site(), "".join(argv[1:])
+    names = sorted(site.names(), key=lambda name: name != first)
+    write_pages(site, names, Path(argv[0]))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -105,8 +106,22 @@ def export_site(
         folder.mkdir(parents=True, exist_ok=True)
     site = Site(scene_of(ct))
     names = site.names() if wanted is None else [wanted]
+    write_pages(site, names, folder)
+    return names
+
+
+def write_pages(site: Site, names: Sequence[str], folder: Path) -> None:
+    """Write pages into a folder, each whole or not at all.
+
+    Args:
+        site: Makes them.
+        names: Which, in this order.
+        folder: Exists.
+
+    Raises:
+        InputError: The folder cannot be written to.
+    """
     for name in names:
         text = (site.page(name) or "").encode()
         with writing(folder / name), replacing(folder / name) as file:
             file.write(text)
-    return names
