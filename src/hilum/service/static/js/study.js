@@ -300,7 +300,7 @@ function drawFacts(place, study, result, documents) {
   const notices = result.notices.map((notice) => h("li", {}, notice.message));
   show(
     place,
-    h("p", { className: "quiet" }, `${words.date(study.acquired)} ${study.description ?? ""}, patient ${words.patient(study.patient)}`),
+    h("p", { className: "quiet" }, [[words.date(study.acquired), study.description].filter(Boolean).join(" "), `patient ${words.patient(study.patient)}`].join(", ")),
     headline,
     scope.in_scope
       ? h("p", { className: "scope good" }, "in scope")
