@@ -226,6 +226,8 @@ def test_taken_port_is_said():
             listen(WebSettings(port=port))
     with listen(WebSettings(port=0)) as free:
         assert address_of(WebSettings(), free).startswith("http://127.0.0.1:")
+        place = free.getsockname()
+        socket.create_connection(place, timeout=10).close()  # it waits, and is let in
 
 
 # Uploads ------------------------------------------------------------------------

@@ -60,6 +60,7 @@ _STUDY = re.compile(r"^/api/(?:studies|jobs)/([0-9a-f]{32})(?:/(.*))?$")
 _UPLOAD_PART = re.compile(r"^/api/uploads/[^/]+/files/")
 _UPLOAD = re.compile(rf"{_UPLOAD_PART.pattern}|^/api/studies$")
 _BODY_BYTES, _BODY_S = 65_536, 20.0
+_HANG_UP = {"Connection": "close"}
 _SIGN_INS_PER_S, _SIGN_INS = 1 / 12, 10
 _REPEATS_S, _MOST_REPEATS = 60.0, 1000
 
@@ -270,9 +271,13 @@ async def _whole(request: Request, receive: Receive) -> Receive:
                 body += message.get("body", b"")
                 more = message.get("more_body", False)
                 if len(body) > _BODY_BYTES:
-                    raise ProblemError(413, f"At most {_BODY_BYTES} bytes are taken.")
+                    raise ProblemError(
+                        413, f"At most {_BODY_BYTES} bytes are taken.", _HANG_UP
+                    )
     except TimeoutError:
-        raise ProblemError(408, "The request stopped. Send it again.") from None
+        raise ProblemError(
+            408, "The request stopped. Send it again.", _HANG_UP
+        ) from None
     first: list[Message] = [{"type": "http.request", "body": bytes(body)}]
 
     async def again() -> Message:

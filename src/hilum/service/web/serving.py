@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _KEEP_ALIVE_S = 15
 _CONNECTIONS = 512
+_WAITING = 128
 
 
 def serve(
@@ -121,6 +122,7 @@ def listen(web: WebSettings) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((web.host, web.port))
+        listener.listen(_WAITING)  # who comes before the server runs waits for it
     except OSError as error:
         listener.close()
         raise InputError(
