@@ -14,15 +14,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from chromium import FLAT, launched
+from chromium import FLAT, NAMES, launched
 
 from hilum.primer.site import export_site
 
@@ -84,6 +86,9 @@ def main() -> None:
     parser.add_argument("--pages", type=Path, help="written before")
     parser.add_argument("--times", type=int, default=5)
     args = parser.parse_args()
+    if find_spec("playwright") is None or not any(map(shutil.which, NAMES)):
+        print("primer: needs Chromium and playwright")
+        return
     with tempfile.TemporaryDirectory() as name, launched(*FLAT) as browser:
         folder = args.pages or Path(name)
         if args.pages is None:
