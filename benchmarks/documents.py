@@ -33,6 +33,7 @@ from hilum.outlines import Outlines
 from hilum.report.dicom import SegmentStyle
 from hilum.report.documents import write_documents
 from hilum.runtime.predictor import load_predictor
+from hilum.runtime.ratings import rating_inputs
 from hilum.volume import CTVolume, Mask
 
 WANTED_SECONDS = 2.0
@@ -129,7 +130,9 @@ def main() -> None:
         volume = read_dicom(source)
         assessment, outlines = assess_as_if(volume, args.nodules)
         corner = volume.crop((0, 0, 0), (4, 4, 4))
-        corner.resample_to(corner.grid)  # its kernel is loaded by any assessment
+        # what any assessment has loaded: kernels, and the network, which rated nodules
+        corner.resample_to(corner.grid)
+        load_predictor(RATED_BY)(rating_inputs(volume, outlines.nodules[0]))
 
         def measure(title: str, *formats: str, lungs: bool = False) -> float:
             start, cpu = time.perf_counter(), time.process_time()
