@@ -19,8 +19,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEAD_S = 10.0
 """For the head of a request."""
 
-FROM_ONE = 128
-"""Connections of one address; a browser opens six."""
+FROM_ONE = 256
+"""Connections of one address, half of all; a browser opens six, and an office may share one."""
 
 
 class PromptProtocol(H11Protocol):
