@@ -20,7 +20,8 @@ HEAD_S = 10.0
 """For the head of a request."""
 
 FROM_ONE = 256
-"""Connections of one address, half of all; a browser opens six, and an office may share one."""
+"""Connections of one address, half of all: a browser opens six, and an office may have
+one address."""
 
 
 class PromptProtocol(H11Protocol):
