@@ -81,8 +81,13 @@ def free_port():
 
 
 @contextmanager
-def running_orthanc(folder):
-    """Start an Orthanc that keeps its files in a folder, and stop it in the end."""
+def running_orthanc(folder, **more):
+    """Start an Orthanc that keeps its files in a folder, and stop it in the end.
+
+    Args:
+        folder: Of its files.
+        more: Settings beside those of every test.
+    """
     program = need("Orthanc")
     orthanc = Orthanc(free_port(), free_port())
     config = {
@@ -100,6 +105,7 @@ def running_orthanc(folder):
         "HttpThreadsCount": 8,
         "Plugins": [str(PLUGINS / "libOrthancDicomWeb.so")],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        **more,
     }
     path = Path(folder) / "orthanc.json"
     path.write_text(json.dumps(config))

@@ -12,6 +12,9 @@ packages=(
   pixelmed-apps=DicomSRValidator
   orthanc=Orthanc
   orthanc-dicomweb=/usr/share/orthanc/plugins/libOrthancDicomWeb.so
+  nginx-light=nginx
+  postgresql=pg_ctlcluster
+  systemd=systemd-analyze
 )
 missing=()
 for package in "${packages[@]}"; do

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK
+from scipy.ndimage import map_coordinates
 
 from hilum.compare.quality import judge_alignment
 from hilum.compare.registration import Register
@@ -53,6 +54,21 @@ def test_there_and_back_is_the_same_place(current, registration):
     here = points(current[0])
     again = registration.to_current(registration.to_prior(here))
     np.testing.assert_allclose(again, here, atol=0.05)
+
+
+def test_a_lattice_for_the_viewer_keeps_the_map(current, registration):
+    aligning = pytest.importorskip("hilum.service.jobs.aligning")
+    tree = aligning.describe_map(registration, judge_alignment(registration))
+    assert (tree["trusted"], tree["why"]) == (True, None)
+    shifts = np.reshape(tree["shifts_mm"], (*tree["shape"], 3))
+    here = points(current[0])
+    at = (here - tree["origin_mm"]) / tree["step_mm"]  # x, y, z
+    found = [
+        here[:, axis] + map_coordinates(shifts[..., axis], at.T[::-1], order=1)
+        for axis in range(3)
+    ]
+    off = np.linalg.norm(np.stack(found, -1) - registration.to_prior(here), axis=1)
+    assert off.max() < 0.7
 
 
 def test_the_alignment_says_so(registration):

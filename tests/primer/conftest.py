@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from browser import ARGUMENTS, executable
+from chromium import FLAT, launched
 
 from hilum.phantom import PhantomSettings, make_phantom
 from hilum.primer.scene import scan_scene
@@ -30,10 +30,5 @@ def scene():
 @pytest.fixture(scope="module")
 def chromium():
     """A browser for the tests of a module; its event loop must not outlive them."""
-    path = executable()
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415  may be absent
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+    with launched(*FLAT) as browser:
         yield browser
-        browser.close()

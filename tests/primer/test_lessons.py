@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import STATIC
+from ops_script import STATIC
 
 from hilum.errors import InputError
 from hilum.nn import layers as own_layers

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import STATIC, run_ops
+from ops_script import STATIC, run_ops
 
 from hilum.primer import ops
 

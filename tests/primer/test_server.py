@@ -132,10 +132,17 @@ def test_plans_are_read_as_they_are_written():
     assert plan == Plan(filters=(8, 16), activation="elu", epochs=3)
 
 
-def test_trainings_are_counted(monkeypatch):
-    monkeypatch.setattr("hilum.primer.runs.MOST_RUNS", 0)
-    with Runs() as runs, pytest.raises(InputError, match="networks were trained"):
-        runs.start({})
+def test_the_oldest_training_makes_room(monkeypatch):
+    monkeypatch.setattr("hilum.primer.runs.MOST_RUNS", 2)
+    ends = [sys.executable, "-c", ""]
+    monkeypatch.setattr("hilum.primer.runs._command", lambda folder: ends)
+    with Runs() as runs:
+        for number in range(3):
+            assert runs.start({}) == number
+            runs._runs[number].process.wait()
+        assert [run["id"] for run in runs.all()] == [1, 2]
+        with pytest.raises(InputError, match="no run 0; there are 2"):
+            runs.network(0)
 
 
 def test_a_run_says_why_it_failed(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from browser import miss
+from needs import miss
 
 from hilum.errors import InputError
 from hilum.primer import ops

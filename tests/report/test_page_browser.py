@@ -1,45 +1,22 @@
 """The page as Chromium shows it."""
 
 import re
-import shutil
-from importlib.util import find_spec
 
 import pytest
-from needs import miss
+from chromium import FLAT, heard, launched
 from report_examples import VARIANTS, make_assessment, make_details, make_volume
 
 from hilum.report.page import write_page
 
 pytestmark = pytest.mark.browser
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="module")
 def browser():
-    if find_spec("playwright") is None:
-        miss("playwright is not installed")
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        miss("no Chromium on the PATH")
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415  may be absent
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=executable, args=list(ARGUMENTS)
-        )
+    with launched(*FLAT) as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +41,7 @@ def show(browser, report):
         )
         contexts.append(context)
         page = context.new_page()
-        page.said = []
-        page.on("console", lambda message: page.said.append(message.text))
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("request", lambda request: page.said.append(request.url))
+        page.said = heard(page)
         page.goto(report(name))
         page.wait_for_load_state("networkidle")
         return page
@@ -77,15 +51,15 @@ def show(browser, report):
         context.close()
 
 
-@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
 @pytest.mark.parametrize("name", [*VARIANTS, "full"])
-def test_page_fits_the_width_and_asks_for_nothing(show, report, name, viewport):
-    page = show(name, viewport)
-    width = page.evaluate("document.documentElement.scrollWidth")
-    assert width <= viewport["width"]
-    assert [said for said in page.said if not said.startswith("data:")] == [
-        report(name)
-    ]
+def test_page_fits_the_width_and_asks_for_nothing(show, report, name):
+    page = show(name)
+    for viewport in (DESK, PHONE):
+        page.set_viewport_size(viewport)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= viewport["width"]
+    asked = [said for said in page.said if not said.startswith("data:")]
+    assert asked == [report(name)]
     assert page.evaluate(
         "[...document.images].every(image => image.complete && image.naturalWidth)"
     )
@@ -98,17 +72,18 @@ def test_table_scrolls_in_its_own_frame_on_a_phone(show):
     assert frame.evaluate("node => node.clientWidth") < PHONE["width"]
 
 
-@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
-def test_scale_bar_is_right_to_the_pixel(show, viewport):
-    page = show("one", viewport)
-    for plane in ("axial", "coronal", "sagittal"):
-        picture = page.locator(f".{plane} img").bounding_box()
-        bar = page.locator(f".{plane} .scale.line").evaluate(
-            "node => node.getBBox().width * node.getScreenCTM().a"
-        )
-        # the picture is 60 mm wide, the bar 10 mm
-        assert bar == pytest.approx(picture["width"] / 6, abs=1)
-        assert picture["width"] == pytest.approx(picture["height"], abs=1)
+def test_scale_bar_is_right_to_the_pixel(show):
+    page = show("one")
+    for viewport in (DESK, PHONE):
+        page.set_viewport_size(viewport)
+        for plane in ("axial", "coronal", "sagittal"):
+            picture = page.locator(f".{plane} img").bounding_box()
+            bar = page.locator(f".{plane} .scale.line").evaluate(
+                "node => node.getBBox().width * node.getScreenCTM().a"
+            )
+            # the picture is 60 mm wide, the bar 10 mm
+            assert bar == pytest.approx(picture["width"] / 6, abs=1)
+            assert picture["width"] == pytest.approx(picture["height"], abs=1)
 
 
 def test_marks_can_be_hidden(show):

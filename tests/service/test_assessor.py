@@ -9,7 +9,9 @@ import pytest
 import hilum
 from hilum.errors import InputError
 from hilum.formats import read_mask, read_volume
-from hilum.report.documents import read_assessment
+from hilum.formats.outlines import read_outlines
+from hilum.report.documents import OUTLINES_FILE, read_assessment
+from hilum.service.jobs import aligning
 from hilum.service.jobs.job import STAGES
 from hilum.service.jobs.settings import ASSESSOR
 from hilum.service.jobs.views import VIEW_FILES, read_grid
@@ -99,6 +101,25 @@ def test_views_lie_where_the_ct_lies(first, order, study):
     at = nodules.at(np.array([n.center_mm for n in found]))
     assert at[0] == 1
     assert np.mean(at > 0) > 0.8  # a ring may be empty at its centre
+    kept = read_outlines(study.parent / order.results / OUTLINES_FILE)
+    for number, mask in enumerate(kept.nodules, start=1):
+        inside = mask.grid.to_world(np.argwhere(mask.voxels))
+        shown = np.count_nonzero(nodules.voxels == number)
+        assert shown == len(inside)  # none of these touch
+        np.testing.assert_array_equal(nodules.at(inside), number)
+
+
+def test_the_viewer_s_files_can_be_aligned(first, order, study, tmp_path, monkeypatch):
+    monkeypatch.setattr("hilum.service.jobs.aligning.os.nice", lambda by: None)
+    views = str(study.parent / order.views)
+    aligning.main([views, views, str(tmp_path / "map.json")])
+    tree = json.loads((tmp_path / "map.json").read_text())
+    assert tree["trusted"], tree["why"]
+    assert tree["doubt_mm"] < 1
+    assert len(tree["shifts_mm"]) == 3 * np.prod(tree["shape"])
+    np.testing.assert_allclose(
+        tree["shifts_mm"], 0, atol=0.2
+    )  # of one scan with itself
 
 
 def test_worker_goes_on_where_the_last_one_was_stopped(first, order, study):

@@ -4,14 +4,18 @@ import io
 import socket
 import stat
 import struct
+import sys
 import time
 import zipfile
 
+import httpx
 import pytest
 from web_service import dicom, running, wait_until
 
 from hilum.errors import InputError
 from hilum.service.records.annotations import ReaderAnnotation
+from hilum.service.records.tokens import Tokens
+from hilum.service.web.connections import PromptProtocol
 from hilum.service.web.limits import Limiter
 from hilum.service.web.serving import address_of, listen, serve
 from hilum.service.web.settings import WebSettings
@@ -112,6 +116,71 @@ def test_browser_is_told_to_run_nothing_else(client):
     assert client.get("/static/js/main.js", headers=again).status_code == 304
 
 
+# The primer -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_chest(monkeypatch):
+    """Make no chest for the pages: it takes half a minute, and is tested elsewhere."""
+    quick = [sys.executable, "-c", ""]
+    monkeypatch.setattr("hilum.primer.press._command", lambda *told: quick)
+
+
+PLAN = {"filters": [0]}  # refused, after everything else was looked at
+
+
+@pytest.mark.usefixtures("no_chest")
+def test_primer_runs_its_own_script_alone(client):
+    entered = client.get("/primer")
+    assert entered.headers["location"] == "/primer/"
+    page = client.get("/primer/09-deciding.html")
+    policies = page.headers.get_list("content-security-policy")
+    assert len(policies) == 1
+    assert "script-src 'sha256-" in policies[0]
+    assert "unsafe" not in policies[0]
+    assert "frame-ancestors 'none'" in policies[0]
+    assert client.get("/primer/../static/app.css").status_code in (200, 404)
+    for path in ("/primer/..%2f..%2fhilum.sqlite", "/primer/nowhere.html"):
+        assert client.get(path).status_code == 404
+
+
+@pytest.mark.usefixtures("no_chest")
+def test_primer_is_guarded_like_all_else(client):
+    train = "/primer/api/train"
+    assert client.get("/primer/", headers={"Host": "evil.example"}).status_code == 421
+    strange = {"Origin": "https://evil.example"}
+    assert client.post(train, json=PLAN, headers=strange).status_code == 403
+    assert client.post(train, content=b"{}").status_code == 415
+    kind = {"Content-Type": "application/json"}
+    assert client.post(train, content=b"x" * 5000, headers=kind).status_code == 413
+    answer = client.post(train, json=PLAN)
+    assert answer.status_code == 400
+    assert "1 to 4 numbers" in answer.json()["error"]
+    assert client.get(train).json() == {"runs": [], "nodules": False}
+    assert client.get(train).headers["cache-control"] == "no-store"
+    assert "train or stop a network" in client.get("/api/audit").text
+
+
+@pytest.mark.usefixtures("no_chest")
+def test_only_who_may_change_may_train(jobs):
+    tokens = Tokens(jobs.jobs.database)
+    roles = {name: tokens.add(name, name) for name in ("read", "write")}
+    train = "/primer/api/train"
+    try:
+        with jobs.client(WebSettings()) as client:
+            assert client.get("/primer/").status_code == 200  # of no patient
+            assert client.get(train).status_code == 401
+            assert client.post(train, json=PLAN).status_code == 401
+            for name, status in (("read", 403), ("write", 400)):
+                said = {"Authorization": f"Bearer {roles[name]}"}
+                assert client.get(train, headers=said).status_code == 200
+                answer = client.post(train, json=PLAN, headers=said)
+                assert answer.status_code == status
+    finally:
+        for name in roles:
+            tokens.remove(name)
+
+
 # Where it listens ---------------------------------------------------------------
 
 
@@ -157,6 +226,8 @@ def test_taken_port_is_said():
             listen(WebSettings(port=port))
     with listen(WebSettings(port=0)) as free:
         assert address_of(WebSettings(), free).startswith("http://127.0.0.1:")
+        place = free.getsockname()
+        socket.create_connection(place, timeout=10).close()  # it waits, and is let in
 
 
 # Uploads ------------------------------------------------------------------------
@@ -244,11 +315,86 @@ def test_half_an_upload_is_no_file(client):
     assert client.post(f"/api/uploads/{upload}/finish").status_code == 409
 
 
+# Connections held open ------------------------------------------------------------
+
+
+def silence_s(client, *pieces):
+    """Send pieces, a tenth of a second apart, until nothing more comes.
+
+    Gives the answer and how long it took to be hung up on.
+    """
+    start, waiting, answer = time.monotonic(), list(pieces), b""
+    with socket.create_connection((client.base_url.host, client.base_url.port)) as raw:
+        while time.monotonic() < start + 60:
+            try:
+                raw.settimeout(0.1)
+                if waiting:
+                    raw.sendall(waiting.pop(0))
+                part = raw.recv(4096)
+            except TimeoutError:
+                continue
+            except OSError:
+                break  # hung up on
+            if not part:
+                break
+            answer += part
+    return answer, time.monotonic() - start
+
+
+GET = b"GET /api/health HTTP/1.1\r\nHost: localhost\r\n"
+POST = b"POST /api/session HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (),  # nothing at all
+        (GET,),  # a head without an end
+        (GET, *[b"X-More: 1\r\n"] * 600),  # one that drips on and on
+        (GET + b"\r\n", *[b"", b"GET", *[b" "] * 600]),  # a second one, likewise
+    ],
+    ids=["silent", "stuck", "drip", "drip-later"],
+)
+def test_head_that_never_ends_is_hung_up_on(jobs, monkeypatch, pieces):
+    monkeypatch.setattr(PromptProtocol, "head_s", 0.5)
+    with jobs.client(WebSettings()) as client:
+        answer, taken_s = silence_s(client, *pieces)
+        assert taken_s < 30  # it would wait for ever
+        assert answer.count(b"HTTP/1.1 200") == (b"\r\n\r\n" in b"".join(pieces))
+        assert client.get("/api/health").status_code == 200
+
+
+def test_body_that_drips_or_is_long_is_refused(client, monkeypatch):
+    monkeypatch.setattr("hilum.service.web.guard._BODY_S", 0.3)
+    head = POST + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    answer, taken_s = silence_s(client, head % 500, b'{"token": "')
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert taken_s < 30
+    long = client.post("/api/session", content=b"x" * 70_000)
+    assert long.status_code == 413
+    whole = client.post("/api/session", json={"token": "x"})
+    assert whole.status_code == 401  # read, and no token
+
+
+def test_one_address_holds_so_many_connections(jobs, monkeypatch):
+    monkeypatch.setattr(PromptProtocol, "from_one", 3)
+    with jobs.client(WebSettings()) as client:
+        place = (client.base_url.host, client.base_url.port)
+        held = [socket.create_connection(place) for _ in range(3)]
+        time.sleep(0.2)
+        with pytest.raises((httpx.TransportError, OSError)):
+            client.get("/api/health")
+        for one in held:
+            one.close()
+        time.sleep(0.2)
+        assert client.get("/api/health").status_code == 200
+
+
 # Limits and logs ----------------------------------------------------------------
 
 
 def test_too_many_requests_are_told_to_wait(jobs):
-    with jobs.client(WebSettings(requests_per_s=1)) as client:
+    with jobs.client(WebSettings(requests_per_s=0.01)) as client:
         answers = [client.get("/api/health") for _ in range(110)]
     assert answers[0].status_code == 200
     assert answers[-1].status_code == 429

@@ -1,6 +1,7 @@
 """A real PACS, Orthanc: it sends a study, gets documents, and is asked for priors."""
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -118,6 +119,30 @@ def test_it_sends_a_study_and_gets_documents_back(orthanc, tmp_path):
         file.write_bytes(server.file(ds.SOPInstanceUID))
         assert pydicom.dcmread(file).SeriesDescription == ds.SeriesDescription
     assert find_study(server, STUDY) == study  # in the study of the CT
+
+
+def test_it_sends_what_is_complete_as_the_guide_tells_it(tmp_path):
+    guide = (Path(__file__).parents[2] / "docs/how-to/orthanc.md").read_text()
+    (told,) = re.findall(r"```json\n(.*?)```", guide, re.DOTALL)
+    (script,) = re.findall(r"```lua\n(.*?)```", guide, re.DOTALL)
+    settings = json.loads(told)
+    (name,) = settings["LuaScripts"]
+    assert settings["DicomModalities"]["hilum"] == ["HILUM", "127.0.0.1", 11112]
+    for folder in ("orthanc", "node", "ct"):
+        (tmp_path / folder).mkdir()
+    lua = tmp_path / "orthanc" / name
+    lua.write_text(script)
+    make_series(tmp_path / "ct", replace(NOW, shape=(6, 16, 20)))
+    write_slice(make_beside("dose-report"), tmp_path / "ct" / "report.dcm")
+    with listening(tmp_path / "node", {"quiet_s": 2}) as (node, kept, _):
+        settings["DicomModalities"]["hilum"][2] = node.port
+        settings["LuaScripts"] = [str(lua)]
+        with running_orthanc(tmp_path / "orthanc", **settings, StableAge=1) as server:
+            peer = ("-aec", "ORTHANC", "127.0.0.1", server.dicom_port)
+            run(need("dcmsend"), "+sd", "+r", *peer, tmp_path / "ct")
+            (folder,) = kept.wait(quiet=True)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert [pydicom.dcmread(f).Modality for f in files] == ["CT"] * 6  # no report
 
 
 def stow(server):

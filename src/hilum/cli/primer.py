@@ -75,6 +75,7 @@ def _serve(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
     import webbrowser  # noqa: PLC0415
 
     from hilum.primer.lessons import find_lesson  # noqa: PLC0415
+    from hilum.primer.press import Press  # noqa: PLC0415
     from hilum.primer.runs import Runs  # noqa: PLC0415
     from hilum.primer.server import App, serve  # noqa: PLC0415
     from hilum.primer.site import Site, scene_of  # noqa: PLC0415
@@ -93,6 +94,9 @@ def _serve(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
         if args.browser:
             webbrowser.open(address)
 
-    with Runs(args.nodules) as runs:
-        app = App(Site(scene_of(args.ct), served=True), runs)
+    with Runs(args.nodules) as runs, Press(page) as press:
+        own = None if args.ct is None else Site(scene_of(args.ct), served=True)
+        if own is None:
+            press.start()
+        app = App(own or press, runs)
         return {"address": serve(app, page, port=args.port, ready=ready)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import inspect
 import json
 import re
@@ -28,6 +29,7 @@ _EXPORT = re.compile(r"^export (?=(?:function|const) (\w+))", re.MULTILINE)
 _IMPORT = re.compile(
     r'^import (?:\* as (\w+)|(\{[^}]*\})) from "\.\./(\w+)\.js";\n', re.MULTILINE
 )
+_POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]+)"')
 
 
 def render_lesson(
@@ -94,6 +96,16 @@ def render_index(lessons: Sequence[Lesson], *, label: str) -> str:
             version=__version__,
         )
     )
+
+
+def policy_of(page: str) -> str:
+    """Give the policy that a page has inside, for a server's own header.
+
+    Args:
+        page: Of `render_lesson` or `render_index`.
+    """
+    found = _POLICY.search(page)
+    return "" if found is None else html.unescape(found[1])
 
 
 def bundle(key: str) -> str:

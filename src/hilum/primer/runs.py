@@ -7,6 +7,7 @@ A run that outlives its time limit by `GRACE_S` is ended.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ GRACE_S = 240.0
 """For starting, making or reading data, and saving, on a busy computer."""
 
 MOST_RUNS = 50
+"""Kept at a time; the next one takes the place of the oldest."""
 
 
 @dataclass(slots=True)
@@ -93,7 +95,8 @@ class Runs:
         """
         self.nodules = nodules
         self._folder = tempfile.TemporaryDirectory(prefix="hilum-primer-")
-        self._runs: list[Run] = []
+        self._runs: dict[int, Run] = {}
+        self._next = 0
         self._lock = Lock()
 
     def __enter__(self) -> Self:
@@ -102,7 +105,7 @@ class Runs:
 
     def __exit__(self, *error: object) -> None:
         """End the processes and forget their files."""
-        for run in self._runs:
+        for run in self._runs.values():
             _end(run.process)
         self._folder.cleanup()
 
@@ -127,14 +130,13 @@ class Runs:
             )
         with self._lock:
             self._tidy()
-            if any(run.state == "training" for run in self._runs):
+            if any(run.state == "training" for run in self._runs.values()):
                 raise InputError("A network is being trained. Stop it, or wait.")
-            if len(self._runs) >= MOST_RUNS:
-                raise InputError(
-                    f"{MOST_RUNS} networks were trained. Start the primer again."
-                )
-            number = len(self._runs)
-            self._runs.append(self._begin(plan, number))
+            while len(self._runs) >= MOST_RUNS:
+                forgotten = self._runs.pop(min(self._runs))
+                shutil.rmtree(forgotten.folder, ignore_errors=True)
+            number, self._next = self._next, self._next + 1
+            self._runs[number] = self._begin(plan, number)
             return number
 
     def _begin(self, plan: Plan, number: int) -> Run:
@@ -155,7 +157,7 @@ class Runs:
     def all(self) -> list[dict[str, Any]]:
         """Tell of every run how far it is."""
         self._tidy()
-        return [run.to_json(number) for number, run in enumerate(self._runs)]
+        return [run.to_json(number) for number, run in list(self._runs.items())]
 
     def stop(self, number: int) -> None:
         """Let a run end with its present epoch, and keep its network.
@@ -180,13 +182,14 @@ class Runs:
         return run.model.read_bytes()
 
     def _find(self, number: int) -> Run:
-        if not 0 <= number < len(self._runs):
+        run = self._runs.get(number)
+        if run is None:
             raise InputError(f"There is no run {number}; there are {len(self._runs)}.")
-        return self._runs[number]
+        return run
 
     def _tidy(self) -> None:
         """End what hangs."""
-        for run in self._runs:
+        for run in list(self._runs.values()):
             late = monotonic() - run.started_s > run.plan.limit_s + GRACE_S
             if late and run.process.poll() is None:
                 run.late = True

@@ -7,24 +7,46 @@ answers to no other name, so that no page from elsewhere can reach it (DNS rebin
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 
 from hilum.errors import HilumError, InputError
+from hilum.primer.pages import policy_of
 from hilum.primer.runs import Runs
-from hilum.primer.site import Site
 
 ADDRESS = "127.0.0.1"
 MOST_BYTES = 4096
 """Of what a page may send."""
 
+WAIT_S = 3
+"""After which a browser asks again for a page that is being made."""
+
 _HTML = "text/html; charset=utf-8"
 _JSON = "application/json"
+
+
+_WAITING = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>The hilum primer</title>
+<meta http-equiv="refresh" content="{seconds}"></head>
+<body><p>{text}</p></body></html>
+"""
+
+
+class NotReadyError(HilumError):
+    """A page is being made."""
+
+
+class Pages(Protocol):
+    """Where pages come from."""
+
+    def page(self, name: str) -> str | None:
+        """Give a page by its file's name; None when there is none such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +69,7 @@ class Answer:
 class App:
     """Pages and runs behind one function."""
 
-    def __init__(self, site: Site, runs: Runs):
+    def __init__(self, site: Pages, runs: Runs):
         """Put pages and runs together.
 
         Args:
@@ -68,6 +90,9 @@ class App:
         """
         try:
             return self._answer(method, path, body)
+        except NotReadyError as error:
+            text = _WAITING.format(seconds=WAIT_S, text=html.escape(str(error)))
+            return Answer(503, text.encode(), _HTML, {"Retry-After": str(WAIT_S)})
         except HilumError as error:
             return _json(400, {"error": str(error)})
 
@@ -77,7 +102,10 @@ class App:
             text = self._site.page(path or "index.html") if method == "GET" else None
             if text is None:
                 return _json(404, {"error": "There is no such page."})
-            return Answer(200, text.encode(), _HTML)
+            policy = f"{policy_of(text)}; frame-ancestors 'none'"
+            return Answer(
+                200, text.encode(), _HTML, {"Content-Security-Policy": policy}
+            )
         number, what = asked.groups()
         if what == "model.keras" and method == "GET":
             name = f'attachment; filename="primer-{number}.keras"'

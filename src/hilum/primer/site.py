@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
 from hilum.errors import InputError
-from hilum.formats.atomic import writing
+from hilum.formats.atomic import replacing, writing
 from hilum.primer.lessons import LESSONS, Data, Lesson, find_lesson
 from hilum.primer.pages import render_index, render_lesson
 from hilum.primer.patient import own_scene, patient_data
@@ -105,7 +106,22 @@ def export_site(
         folder.mkdir(parents=True, exist_ok=True)
     site = Site(scene_of(ct))
     names = site.names() if wanted is None else [wanted]
-    for name in names:
-        with writing(folder / name):
-            (folder / name).write_text(site.page(name) or "", encoding="utf-8")
+    write_pages(site, names, folder)
     return names
+
+
+def write_pages(site: Site, names: Sequence[str], folder: Path) -> None:
+    """Write pages into a folder, each whole or not at all.
+
+    Args:
+        site: Makes them.
+        names: Which, in this order.
+        folder: Exists.
+
+    Raises:
+        InputError: The folder cannot be written to.
+    """
+    for name in names:
+        text = (site.page(name) or "").encode()
+        with writing(folder / name), replacing(folder / name) as file:
+            file.write(text)

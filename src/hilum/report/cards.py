@@ -33,8 +33,8 @@ _SHOWN = (
     *("attributes", "tracking_uid"),
 )
 _NAMED = {
-    "diameter_error_mm": "Diameter within \u00b1",
-    "volume_error_mm3": "Volume within \u00b1",
+    "diameter_error_mm": "Diameter \u00b1",
+    "volume_error_mm3": "Volume \u00b1",
     "pleura_mm": "To the pleura",
     "upper_lobe_probability": "In an upper lobe",
 }

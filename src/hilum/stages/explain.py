@@ -101,29 +101,27 @@ class Explainer:
         """
         if not nodules or not self.most:
             return (None,) * len(nodules)
-        typical = read_typical(load_predictor(self.weights).path)
-        found: list[Explanation | None] = []
-        for number, (nodule, mask) in enumerate(zip(nodules, masks, strict=True)):
-            if (
-                typical is None
-                or nodule.malignancy.value is None
-                or number >= self.most
-            ):
-                found.append(None)
-                continue
-            predict = load_predictor(self.weights)
-            inputs = rating_inputs(volume, mask)
+        predict = load_predictor(self.weights)
+        typical = read_typical(predict.path)
+        found: list[Explanation | None] = [None] * len(nodules)
+        if typical is None:
+            return tuple(found)
+        known = [
+            number
+            for number, nodule in enumerate(nodules[: self.most])
+            if nodule.malignancy.value is not None
+        ]
+        for number in known:
+            inputs = rating_inputs(volume, masks[number])
             shares = shares_of(inputs, typical, predict)
             heat = None
             if number < self.shown:
-                heat = _heat(occlude(inputs, predict), volume, mask)
-            found.append(
-                Explanation(
-                    rating=typical.rating + sum(shares.values()),
-                    typical=typical.rating,
-                    shares=shares,
-                    heat=heat,
-                )
+                heat = _heat(occlude(inputs, predict), volume, masks[number])
+            found[number] = Explanation(
+                rating=typical.rating + sum(shares.values()),
+                typical=typical.rating,
+                shares=shares,
+                heat=heat,
             )
         return tuple(found)
 

@@ -174,7 +174,7 @@ print(f"{dense.mean():.1%} of the slice is denser than -400 HU")""",
             title="Histogram and equalisation",
             text="Equalisation spreads the greys so that each is as frequent. It makes "
             "everything visible and ruins the units: after it the same grey is another "
-            "density in every slice. Left ours, right OpenCV's.",
+            "density in every slice. First ours, then OpenCV's.",
             code="""\
 piece = np.rint(255 * ops.hu_window(phantom_scene().cut(64)))
 equal = ops.equalise(piece)

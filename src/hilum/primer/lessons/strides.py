@@ -45,7 +45,7 @@ print("and back", ops.transposed_size(4, kernel=3, stride=2, padding="same"))"""
             title="The chessboard of a transposed convolution",
             text="Every input pixel writes a copy of the kernel. Where the kernel's "
             "size is no multiple of the stride, some output pixels get more copies "
-            "than others. Left: how many; right: a piece of the CT, every stride-th "
+            "than others. First how many, then a piece of the CT, every stride-th "
             "pixel kept and brought back. Try kernel 4 with stride 2.",
             code="""\
 import numpy as np

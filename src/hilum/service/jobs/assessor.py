@@ -73,7 +73,7 @@ def assess_study(order: Order, say: Say) -> None:
         part = Path(order.views).with_name(".views.part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
-        write_views(volume, assessment, part)
+        write_views(volume, assessment, part, outlines=outlines)
         part.rename(order.views)
         seconds["views"] = round(perf_counter() - start, 3)
     say({"about": {"timings_s": seconds}})

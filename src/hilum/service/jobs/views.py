@@ -1,12 +1,14 @@
 """What the viewer loads: the CT, a smaller CT, the lungs and the nodules.
 
-Nodules are outlined anew from where the assessment has them, so a rim may differ by
-a voxel from the one that was measured; nothing is measured on these files.
+Lungs and nodules are the voxels that the assessment was made from. Of an assessment
+whose voxels were not kept they are outlined anew, and a rim may differ by a voxel;
+nothing is measured on these files.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +18,7 @@ import numpy.typing as npt
 from hilum.errors import InputError
 from hilum.findings import Assessment, Candidate, Point
 from hilum.formats import write_mask, write_volume
+from hilum.outlines import Outlines
 from hilum.space import Grid
 from hilum.stages.lungs import LungSegmenter
 from hilum.stages.measure import NoduleMeasurer
@@ -33,16 +36,27 @@ Box = tuple[Point, Point]
 _OTHERS = ((1, 2), (0, 2), (0, 1))
 
 
-def write_views(volume: CTVolume, assessment: Assessment, folder: Path) -> None:
+def write_views(
+    volume: CTVolume,
+    assessment: Assessment,
+    folder: Path,
+    *,
+    outlines: Outlines | None = None,
+) -> None:
     """Write the files that the viewer loads.
 
     Args:
         volume: The CT.
         assessment: What was concluded from it.
         folder: Exists; the files are named in `VIEW_FILES`.
+        outlines: The voxels that were measured; None: outline anew.
     """
-    lungs = LungSegmenter()(volume)
-    nodules = draw_nodules(volume, assessment, lungs)
+    if outlines is None:
+        lungs = LungSegmenter()(volume)
+        nodules = draw_nodules(volume, assessment, lungs)
+    else:
+        lungs = outlines.lungs
+        nodules = paint_nodules(outlines.nodules, volume.grid)
     write_volume(volume, folder / VIEW_FILES["ct"])
     doubled = tuple(2 * spacing for spacing in volume.grid.spacing_mm)
     write_volume(volume.shrink(doubled), folder / VIEW_FILES["small"])  # type: ignore[arg-type]
@@ -99,15 +113,28 @@ def draw_nodules(volume: CTVolume, assessment: Assessment, lungs: Mask) -> Mask:
     Returns:
         uint8 labels on the grid of the volume.
     """
-    labels = np.zeros(volume.grid.shape, np.uint8)
     found = tuple(
         Candidate(n.center_mm, n.diameter_mm, n.detection_score)
         for n in assessment.nodules
     )
     drawn = NoduleMeasurer().measure(volume, found, lungs)
-    for number, measured in reversed(list(enumerate(drawn, start=1))):
-        _paint(labels, volume.grid, measured.mask, number)
-    return Mask(labels, volume.grid)
+    return paint_nodules([measured.mask for measured in drawn], volume.grid)
+
+
+def paint_nodules(masks: Sequence[Mask], grid: Grid) -> Mask:
+    """Give the voxels of each nodule its number; where two meet, the lower.
+
+    Args:
+        masks: Each on a part of the grid, in their order.
+        grid: Of the CT.
+
+    Returns:
+        uint8 labels on the grid.
+    """
+    labels = np.zeros(grid.shape, np.uint8)
+    for number, mask in reversed(list(enumerate(masks, start=1))):
+        _paint(labels, grid, mask, number)
+    return Mask(labels, grid)
 
 
 def every_second(mask: Mask) -> Mask:

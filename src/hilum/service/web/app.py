@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -10,11 +12,20 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from hilum._version import __version__
+from hilum.primer.press import Press
+from hilum.primer.runs import Runs
+from hilum.primer.server import App
 from hilum.service.jobs import Jobs
+from hilum.service.jobs.aligning import Aligner
 from hilum.service.records.annotations import Annotations
 from hilum.service.records.audit import Audit
 from hilum.service.records.tokens import Tokens
-from hilum.service.web import routes_people, routes_results, routes_studies
+from hilum.service.web import (
+    routes_people,
+    routes_primer,
+    routes_results,
+    routes_studies,
+)
 from hilum.service.web.context import Context
 from hilum.service.web.guard import Guard, Keys
 from hilum.service.web.models import Problem
@@ -38,7 +49,15 @@ def make_app(jobs: Jobs, settings: WebSettings) -> ASGIApp:
         Sessions(jobs.store.secret(), settings.session_hours),
         Audit(jobs.database),
     )
+    runs, pages = Runs(), Press()
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        with runs, pages:
+            yield
+
     app = FastAPI(
+        lifespan=lifespan,
         title="hilum",
         version=__version__,
         description="Reads a chest CT. For research and teaching; no medical device.",
@@ -55,8 +74,10 @@ def make_app(jobs: Jobs, settings: WebSettings) -> ASGIApp:
         audit=keys.audit,
         tokens=keys.tokens,
         sessions=keys.sessions,
+        aligner=Aligner(jobs.store),
     )
-    for routes in (routes_people, routes_studies, routes_results):
+    app.state.primer = App(pages, runs)
+    for routes in (routes_people, routes_studies, routes_results, routes_primer):
         app.include_router(routes.router)
     add_handlers(app)
     _add_problem_schema(app)

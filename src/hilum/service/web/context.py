@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from hilum.service.jobs import Job, Jobs
+from hilum.service.jobs.aligning import Aligner
 from hilum.service.records.annotations import Annotations
 from hilum.service.records.audit import Audit
 from hilum.service.records.tokens import Tokens
@@ -28,6 +29,7 @@ class Context:
     audit: Audit
     tokens: Tokens
     sessions: Sessions
+    aligner: Aligner
 
     def job(self, job_id: str) -> Job:
         """Give a job.

@@ -37,6 +37,9 @@ _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())
 
 SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+ASKING = ("/api/", "/primer/api/")
+"""Where patients are asked about and networks trained; else are pages, open to all."""
+
 OPEN = frozenset(("/api/health", "/api/session"))
 """What may be asked without a token: whether it works, and to sign in."""
 
@@ -55,6 +58,9 @@ _HEADERS = (
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 _STUDY = re.compile(r"^/api/(?:studies|jobs)/([0-9a-f]{32})(?:/(.*))?$")
 _UPLOAD_PART = re.compile(r"^/api/uploads/[^/]+/files/")
+_UPLOAD = re.compile(rf"{_UPLOAD_PART.pattern}|^/api/studies$")
+_BODY_BYTES, _BODY_S = 65_536, 20.0
+_HANG_UP = {"Connection": "close"}
 _SIGN_INS_PER_S, _SIGN_INS = 1 / 12, 10
 _REPEATS_S, _MOST_REPEATS = 60.0, 1000
 
@@ -111,6 +117,7 @@ class Guard:
             self._check_host(request)
             self._check_site(request)
             user = await self._admit(request)
+            receive = await _whole(request, receive)
         except ProblemError as error:
             answer = problem_response(error.status, error.detail, error.headers)
             await answer(scope, receive, guarded_send)
@@ -155,7 +162,7 @@ class Guard:
     async def _admit(self, request: Request) -> User | None:
         """Tell who asks, or refuse."""
         path, address = request.url.path, client_of(request, self._settings)
-        if not path.startswith("/api/"):
+        if not path.startswith(ASKING):
             return None
         needed = self.needs_token()  # one quick look; a thread would cost more
         user = None if needed else LOCAL
@@ -209,7 +216,7 @@ class Guard:
         if b"content-security-policy" not in names:
             more.append((b"content-security-policy", _CSP.encode()))
         if b"cache-control" not in names:  # the page itself may be kept, if asked for
-            kept = not scope["path"].startswith("/api/")
+            kept = not scope["path"].startswith(ASKING)
             more.append((b"cache-control", b"no-cache" if kept else b"no-store"))
         if self._settings.tls_cert or self._settings.behind_proxy:
             more.append(_HSTS)
@@ -240,6 +247,45 @@ class Guard:
         )
 
 
+async def _whole(request: Request, receive: Receive) -> Receive:
+    """Read a small body before the app has it, and give what hands it on.
+
+    Uploads are read by their receiver, which has limits of its own.
+
+    Raises:
+        ProblemError: It is too long, or does not come.
+    """
+    names = request.headers
+    if _UPLOAD.match(request.url.path) and request.method in ("POST", "PUT"):
+        return receive
+    if names.get("content-length", "0") == "0" and "transfer-encoding" not in names:
+        return receive
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_S):
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise ProblemError(400, "The request ended early.")
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+                if len(body) > _BODY_BYTES:
+                    raise ProblemError(
+                        413, f"At most {_BODY_BYTES} bytes are taken.", _HANG_UP
+                    )
+    except TimeoutError:
+        raise ProblemError(
+            408, "The request stopped. Send it again.", _HANG_UP
+        ) from None
+    first: list[Message] = [{"type": "http.request", "body": bytes(body)}]
+
+    async def again() -> Message:
+        return first.pop() if first else await receive()
+
+    return again
+
+
 def client_of(request: Request, settings: WebSettings) -> str:
     """Give the address that asks; behind a proxy the one that the proxy saw.
 
@@ -261,6 +307,8 @@ def describe(request: Request) -> tuple[str | None, str | None]:
         request: The request.
     """
     method, path = request.method, request.url.path
+    if path.startswith("/primer/api/") and method == "POST":
+        return "train or stop a network", None
     if not path.startswith("/api/"):
         return None, None
     match = _STUDY.match(path)

@@ -36,6 +36,21 @@ class Health(BaseModel):
     waiting: int
 
 
+class AlignmentMap(BaseModel):
+    """Where points of a study lie in another one of the patient, in mm.
+
+    A point between those of the lattice goes where they go, in proportion.
+    """
+
+    trusted: bool
+    why: str | None
+    doubt_mm: float | None
+    origin_mm: list[float]
+    step_mm: list[float]
+    shape: list[int]
+    shifts_mm: list[float]
+
+
 class Credentials(Strict):
     """A token, to sign in with."""
 

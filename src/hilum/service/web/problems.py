@@ -128,7 +128,7 @@ def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
     Args:
         statuses: Those beside the ones that every route may give.
     """
-    common = (400, 401, 403, 421, 422, 429, 503)
+    common = (400, 401, 403, 408, 413, 421, 422, 429, 503)
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {
         status: {

@@ -9,8 +9,9 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from hilum.errors import InputError
+from hilum.service.jobs.aligning import BusyError
 from hilum.service.web.context import Context, context_of
-from hilum.service.web.models import JobId, Studies, Study, Upload
+from hilum.service.web.models import AlignmentMap, JobId, Studies, Study, Upload
 from hilum.service.web.problems import ProblemError, described
 
 router = APIRouter(prefix="/api", tags=["studies"])
@@ -78,6 +79,27 @@ def list_priors(request: Request, study: Id) -> Studies:
     context.job(study)
     found = tuple(j for j in context.jobs.of_patient(study) if j.state == "done")
     return Studies(studies=context.studies(found))
+
+
+@router.get("/studies/{study}/priors/{prior}/alignment", responses=described(404, 409))
+def align(request: Request, study: Id, prior: Id) -> AlignmentMap:
+    """Say where points of a study lie in another one of the patient.
+
+    The first time it takes some seconds. Where the two cannot be laid onto each
+    other with trust, it says why.
+    """
+    context = context_of(request)
+    context.job(study)
+    if prior not in {job.id for job in context.jobs.of_patient(study)}:
+        raise ProblemError(404, "There is no such study of this patient.")
+    try:
+        return AlignmentMap(**context.aligner.align(study, prior))
+    except BusyError as error:
+        raise ProblemError(
+            503, f"{error} Ask again in a moment.", {"Retry-After": "3"}
+        ) from error
+    except InputError as error:
+        raise ProblemError(409, str(error)) from error
 
 
 @router.get("/jobs/{job}", responses=described(404), tags=["jobs"])

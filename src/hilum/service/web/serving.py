@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _KEEP_ALIVE_S = 15
 _CONNECTIONS = 512
+_WAITING = 128
 
 
 def serve(
@@ -86,8 +87,14 @@ def configure(app: ASGIApp, web: WebSettings) -> Any:
         web: How the page is served.
     """
     uvicorn = require("uvicorn", extra="serve", to="to serve the page")
+    from hilum.service.web.connections import (  # noqa: PLC0415  needs the extra
+        PromptProtocol,
+        ProxiedProtocol,
+    )
+
     return uvicorn.Config(
         app,
+        http=ProxiedProtocol if web.behind_proxy else PromptProtocol,
         log_level="warning",
         access_log=False,  # the audit log says who did what
         server_header=False,
@@ -115,6 +122,7 @@ def listen(web: WebSettings) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((web.host, web.port))
+        listener.listen(_WAITING)  # who comes before the server runs waits for it
     except OSError as error:
         listener.close()
         raise InputError(

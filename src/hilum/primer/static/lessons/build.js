@@ -70,7 +70,7 @@ export const views = {
     const ask = async (path, body = null) => {
       const answer = await fetch(path, body === null ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
       const tree = await answer.json();
-      if (!answer.ok) throw new Error(tree.error);
+      if (!answer.ok) throw new Error(tree.error ?? tree.detail);
       return tree;
     };
     async function start() {

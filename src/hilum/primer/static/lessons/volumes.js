@@ -34,7 +34,7 @@ export const views = {
       const bytes = 4 * f * outs(s).reduce((a, b) => a * b, 1);
       memory.set(bytes < 1e9 ? `${said(bytes / 1e6, 1)} MB` : `${said(bytes / 1e9, 2)} GB`);
       body.replaceChildren(...rows.map(([name, [parameters, work]]) => node("tr", {}, node("td", {}, name),
-        ...[counted(parameters), counted(work), `${said((100 * work) / full[1], 1)} %`].map((t) => node("td", { class: "number" }, t)))));
+        ...[counted(parameters), counted(work), `${said((100 * work) / full[1], 1)}\u00a0%`].map((t) => node("td", { class: "number" }, t)))));
       publish("cost", { outputs: outs(s), parameters: full[0], work: full[1] });
     }
     change();

@@ -47,6 +47,7 @@ export const api = {
   documents: (id) => ask(`/studies/${id}/documents`).then((answer) => answer.documents),
   findings: (id) => ask(`/studies/${id}/findings`),
   priors: (id) => ask(`/studies/${id}/priors`).then((answer) => answer.studies),
+  alignment: (id, prior) => ask(`/studies/${id}/priors/${prior}/alignment`),
   annotate: (id, said) => ask(`/studies/${id}/annotations`, json("POST", said)),
   change: (id, annotation, said) =>
     ask(`/studies/${id}/annotations/${annotation}`, json("PUT", said)),

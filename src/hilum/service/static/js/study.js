@@ -64,12 +64,13 @@ function wait(main, study) {
 }
 
 async function open(main, session, study, options) {
-  const { Viewer, WINDOWS, PLANES, linkBy } = await import("./viewer.js");
+  const { Viewer, WINDOWS, PLANES, linkBy, linkThrough } = await import("./viewer.js");
   const current = new Viewer("Images of the study");
   const stage = h("div", { className: "stage" }, current.node);
   let prior = null;
   let link = (point) => point;
   let linked = true;
+  let bound = ""; // how the two go in step, in a word, for those who look into it
 
   const findings = new Findings(study.id, session, {
     goTo: (point) => current.goTo(point),
@@ -151,8 +152,35 @@ async function open(main, session, study, options) {
       prior = viewer;
       linker.hidden = false;
       follow(current.position());
+      alignWith(viewer, chooser.value);
     } catch (error) {
       complain(error);
+    }
+  }
+
+  // In step by the boxes of the lungs at once, and by the registration when it is there.
+  async function alignWith(viewer, id) {
+    const remark = h("p", { className: "step", role: "status" });
+    viewer.node.append(remark);
+    const tell = (how, text) => {
+      bound = how;
+      remark.textContent = text;
+    };
+    tell("boxes", "in step by the size of the lungs; being aligned");
+    for (;;) {
+      try {
+        const map = await api.alignment(study.id, id);
+        if (prior !== viewer) return;
+        if (!map.trusted) return tell("poor", `in step by the size of the lungs only. ${map.why}`);
+        link = linkThrough(map);
+        tell("aligned", `in step by registration, within about ${words.millimetres(map.doubt_mm)}`);
+        return follow(current.position());
+      } catch (error) {
+        if (prior !== viewer) return;
+        if (error.status !== 503) return tell("poor", `in step by the size of the lungs only. ${error.message}`);
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+        if (prior !== viewer) return;
+      }
     }
   }
 
@@ -213,7 +241,7 @@ async function open(main, session, study, options) {
     say(`The images cannot be shown: ${error.message}`, true);
   }
   // for those who look into it, tests included
-  globalThis.hilum = { viewer: current, prior: () => prior, findings };
+  globalThis.hilum = { viewer: current, prior: () => prior, bound: () => bound, findings };
 
   const keys = {
     n: () => findings.next(1),
@@ -272,7 +300,7 @@ function drawFacts(place, study, result, documents) {
   const notices = result.notices.map((notice) => h("li", {}, notice.message));
   show(
     place,
-    h("p", { className: "quiet" }, `${words.date(study.acquired)} ${study.description ?? ""}, patient ${words.patient(study.patient)}`),
+    h("p", { className: "quiet" }, [[words.date(study.acquired), study.description].filter(Boolean).join(" "), `patient ${words.patient(study.patient)}`].join(", ")),
     headline,
     scope.in_scope
       ? h("p", { className: "scope good" }, "in scope")

@@ -269,8 +269,31 @@ function noduleColours(image) {
   return { R: all(255), G: all(179), B: all(71), A: all(255), I: [...Array(last + 1).keys()] };
 }
 
-// From a point of one scan to that of another: by the boxes around their lungs, and a
-// shift that the reader may set. Breathing moves lungs, so this is near, not exact.
+// From a point of one scan to that of another by the registration of the two: shifts
+// on a lattice, in proportion between its points, the nearest one outside of it.
+export function linkThrough({ origin_mm, step_mm, shape, shifts_mm }) {
+  const counts = [...shape].reverse(); // along x, y, z
+  return (point) => {
+    const at = point.map((value, axis) => {
+      const place = (value - origin_mm[axis]) / step_mm[axis];
+      return Math.min(Math.max(place, 0), counts[axis] - 1);
+    });
+    const low = at.map((place, axis) => Math.min(Math.floor(place), Math.max(counts[axis] - 2, 0)));
+    const moved = [...point];
+    for (let corner = 0; corner < 8; corner += 1) {
+      const up = [corner & 1, (corner >> 1) & 1, corner >> 2];
+      const weight = at.reduce((w, place, axis) => w * (up[axis] ? place - low[axis] : 1 - (place - low[axis])), 1);
+      if (weight === 0) continue;
+      const [i, j, k] = low.map((value, axis) => value + up[axis]);
+      const start = 3 * ((k * counts[1] + j) * counts[0] + i);
+      for (let axis = 0; axis < 3; axis += 1) moved[axis] += weight * shifts_mm[start + axis];
+    }
+    return moved;
+  };
+}
+
+// The same until the two are registered, or where they cannot be: by the boxes around
+// their lungs. Breathing moves lungs, so this is near, not exact.
 export function linkBy(from, to) {
   if (!from || !to) return (point) => point;
   return (point) =>

@@ -103,6 +103,7 @@ export function worklist(main, session) {
       h("div", { className: "choices" }, choices),
       count,
       h("a", { href: "/api/annotations.csv", download: "annotations.csv" }, "Export annotations"),
+      h("a", { href: "/primer/" }, "How a network sees a CT"),
     ),
     h("div", { className: "scroll" }, table),
   );

@@ -1,42 +1,13 @@
-"""Chromium and JavaScript for the tests of the primer."""
+"""The twins of `ops` in JavaScript, called from tests."""
 
 import json
-import os
 import shutil
 import subprocess
-from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
+from chromium import FLAT, launched
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 STATIC = Path(__file__).parents[2] / "src" / "hilum" / "primer" / "static"
-
-
-def miss(reason):
-    """Skip, but never in CI: there it has to be."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{reason}, and CI=true")
-    pytest.skip(reason)
-
-
-def executable():
-    """Find Chromium, or skip."""
-    if find_spec("playwright") is None:
-        miss("playwright is not installed")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        miss("no Chromium on the PATH")
-    return found
 
 
 def run_ops(cases):
@@ -75,9 +46,6 @@ def run_ops(cases):
             input=json.dumps(cases), capture_output=True, text=True, check=True,
         )  # fmt: skip
         return json.loads(done.stdout)
-    path = executable()
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415  may be absent
-
     source = (STATIC / "ops.js").read_text()
     code = f"""async (cases) => {{
       const blob = new Blob([{json.dumps(source)}], {{type: "text/javascript"}});
@@ -85,10 +53,5 @@ def run_ops(cases):
       {body}
       return cases.map(call);
     }}"""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=path, args=list(ARGUMENTS)
-        )
-        found = chromium.new_page().evaluate(code, cases)
-        chromium.close()
-    return found
+    with launched(*FLAT) as browser:
+        return browser.new_page().evaluate(code, cases)
