@@ -1,4 +1,4 @@
-"""Exact distances between the cells of a small mask, compiled by numba.
+"""Extent of a small mask and exact distances in it, compiled by numba.
 
 The masks here are small and the distances short, which a general transform does
 not use: looking outward along each axis until nothing nearer can come takes a
@@ -59,3 +59,30 @@ def _look_along(known: Any, step: float, out: Any) -> None:
                     best = min(best, known[i + k, x] + more)
                 k += 1
             out[i, x] = best
+
+
+@compiled
+def bounds(mask: Any, out: Any) -> None:
+    """Find the first and the last index along each axis at which a mask has cells.
+
+    Args:
+        mask: (slice, row, column) bool.
+        out: (3, 2) int64; the first is the length of the axis in an empty mask.
+    """
+    depth, height, width = mask.shape
+    out[0, 0], out[1, 0], out[2, 0] = depth, height, width
+    out[:, 1] = -1
+    for z in range(depth):
+        for y in range(height):
+            row = mask[z, y]
+            first = 0
+            while first < width and not row[first]:
+                first += 1
+            if first == width:
+                continue
+            last = width - 1
+            while not row[last]:
+                last -= 1
+            out[0, 0], out[0, 1] = min(out[0, 0], z), z
+            out[1, 0], out[1, 1] = min(out[1, 0], y), max(out[1, 1], y)
+            out[2, 0], out[2, 1] = min(out[2, 0], first), max(out[2, 1], last)
