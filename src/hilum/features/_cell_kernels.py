@@ -11,9 +11,7 @@ from hilum._compiled import compiled
 
 
 @compiled
-def blend(
-    field: Any, z: Any, y: Any, x: Any, tz: Any, ty: Any, tx: Any, out: Any
-) -> None:
+def blend(field: Any, low: Any, part: Any, out: Any) -> None:
     """Interpolate linearly between voxels, on a grid along their axes.
 
     Weighs and adds up the eight neighbours exactly as SciPy does, on whose numbers the
@@ -22,11 +20,12 @@ def blend(
 
     Args:
         field: (slice, row, column) float64.
-        z: Voxel before each place along the slices; y and x likewise.
-        tz: How far beyond it each place lies, 0 to 1; ty and tx likewise.
+        low: For each axis, the voxel before each place along it, int64.
+        part: For each axis, how far beyond it each place lies, 0 to 1.
         out: A value for each place.
     """
     depth, height, width = field.shape
+    (z, y, x), (tz, ty, tx) = low, part
     for i in range(len(z)):
         for j in range(len(y)):
             for k in range(len(x)):
@@ -80,4 +79,4 @@ def _turns_right(one: Any, other: Any, point: Any) -> bool:
     """Tell whether the way from one point over another to a third bends right."""
     along = (other[0] - one[0]) * (point[1] - one[1])
     across = (other[1] - one[1]) * (point[0] - one[0])
-    return along - across <= 0.0
+    return bool(along - across <= 0.0)

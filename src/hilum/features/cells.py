@@ -82,5 +82,5 @@ def interpolate(
         low.append(np.floor(at).astype(np.int64))
         part.append(at - low[-1])
     out = np.empty([len(wanted) for wanted in places])
-    blend(np.asarray(field, dtype=np.float64), *low, *part, out)
+    blend(np.asarray(field, dtype=np.float64), tuple(low), tuple(part), out)
     return out

@@ -86,7 +86,10 @@ def _sampled(
     """Interpolate at `matrix @ index + offset`; beyond, the edge or a value."""
     field = field.astype(np.float32)
     if np.array_equal(matrix, np.diag(np.diag(matrix))):
-        places = [o + np.arange(n) * m for o, n, m in zip(offset, size, np.diag(matrix), strict=True)]
+        places = [
+            o + np.arange(n) * m
+            for o, n, m in zip(offset, size, np.diag(matrix), strict=True)
+        ]
         values = interpolate(field, places).astype(np.float32)
         if outside is not None:
             for axis, (wanted, n) in enumerate(zip(places, field.shape, strict=True)):

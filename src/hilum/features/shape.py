@@ -175,8 +175,8 @@ def hull_of(points: FloatArray, cell_mm: FloatArray | float) -> tuple[float, flo
     if len(points) > 200:  # the hull of a hull: far fewer corners
         with contextlib.suppress(QhullError):
             points = points[ConvexHull(points).vertices]
-    around = ConvexHull((points[:, None] + corners).reshape(-1, dimensions))
-    return float(around.volume), float(around.area)
+    solid = ConvexHull((points[:, None] + corners).reshape(-1, dimensions))
+    return float(solid.volume), float(solid.area)
 
 
 def _ends(points: FloatArray) -> FloatArray:

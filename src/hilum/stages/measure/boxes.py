@@ -121,4 +121,3 @@ def close(mask: BoolArray, unit: Spacing, radius: float) -> BoolArray:
     for axis, count in enumerate(mask.shape):
         closed = np.repeat(closed, 2, axis).take(np.arange(count), axis)
     return np.asarray(closed | mask)
-
