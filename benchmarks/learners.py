@@ -2,10 +2,10 @@
 
     python benchmarks/learners.py
 
-Learners of scikit-learn, and the mean of all, on the 87 features of `hilum.features` from the readers'
-masks, out of fold over the five folds of `hilum train malignancy`. Then one reader of
-LIDC against the mean of the others, on all nodules that four readers rated: what the
-labels themselves allow. Needs the data that HILUM_DATA names.
+Learners of scikit-learn, and their mean, on the 87 features of `hilum.features` from
+the readers' masks, out of fold over the folds of `hilum train malignancy`. Then one
+reader of LIDC against the mean of the others, on all nodules that four readers rated:
+what the labels themselves allow. Needs the data that HILUM_DATA names.
 """
 
 from __future__ import annotations
