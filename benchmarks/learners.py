@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
@@ -35,24 +36,24 @@ ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("HILUM_DATA", ROOT.parent / "shared" / "data"))
 
 
-class Ordinal:
+class Ordinal(RegressorMixin, BaseEstimator):
     """P(rating > 1) to P(rating > 4), each by logistic regression, and their sum."""
 
     def fit(self, features: np.ndarray, ratings: np.ndarray) -> Ordinal:
         """Learn; a mean of 3.25 counts as above 3 for a quarter."""
         both = np.concatenate([features, features])
         sides = np.repeat([1, 0], len(features))
-        self.steps = []
+        self.steps_ = []
         for above in range(1, 5):
             share = np.clip(ratings - above, 0, 1)
             weights = np.concatenate([share, 1 - share])
             step = LogisticRegression(C=0.01, max_iter=400)
-            self.steps.append(step.fit(both, sides, weights))
+            self.steps_.append(step.fit(both, sides, weights))
         return self
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Give expected ratings."""
-        return 1 + sum(step.predict_proba(features)[:, 1] for step in self.steps)
+        return 1 + sum(step.predict_proba(features)[:, 1] for step in self.steps_)
 
 
 KERNEL = ConstantKernel(1) * RBF(15.0) + WhiteKernel(0.3)
