@@ -10,7 +10,7 @@ Sources:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Self
 
@@ -46,6 +46,7 @@ class Grid:
     shape: Index
     affine: FloatArray
     frame_uid: str | None = None
+    _spacing_mm: Spacing = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Own a read-only affine, so that a grid can be shared freely."""
@@ -67,8 +68,10 @@ class Grid:
                 "Check slice spacing: repeated slice positions give spacing 0."
             )
         affine.setflags(write=False)
+        z, y, x = np.linalg.norm(affine[:3, :3], axis=0).tolist()
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "affine", affine)
+        object.__setattr__(self, "_spacing_mm", (z, y, x))
 
     @classmethod
     def axial(
@@ -95,8 +98,7 @@ class Grid:
     @property
     def spacing_mm(self) -> Spacing:
         """Distance between voxel centres along (slice, row, column)."""
-        z, y, x = np.linalg.norm(self.affine[:3, :3], axis=0)
-        return float(z), float(y), float(x)
+        return self._spacing_mm
 
     @property
     def voxel_mm3(self) -> float:

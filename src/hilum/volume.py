@@ -8,15 +8,13 @@ resampling. So every stage may take axis 0 for "up" whatever the scanner did.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from hilum._threads import in_threads
 from hilum.errors import InputError
 from hilum.findings import Notice, Record
 from hilum.space import Grid, Index, Spacing
@@ -382,16 +380,3 @@ def block_mean(hu: HUArray, factors: list[int], shape: Index) -> HUArray:
 
     in_threads(part, shape[0])
     return out
-
-
-def in_threads(part: Callable[[int, int], None], count: int) -> None:
-    """Run `part(first, last)` over ranges that together cover `range(count)`.
-
-    Args:
-        part: Called with each range; releases the GIL, so that threads help.
-        count: How many items there are.
-    """
-    workers = max(1, min(count, os.cpu_count() or 1))
-    edges = np.linspace(0, count, workers + 1).astype(int).tolist()
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(part, edges[:-1], edges[1:]))

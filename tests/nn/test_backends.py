@@ -12,23 +12,33 @@ import pytest
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
 
+ON_JAX = (
+    "nn/test_layers.py",
+    "nn/test_layer_values.py",
+    "primer/test_convolution.py",
+    "primer/test_dense.py",
+    "primer/test_noisy.py",
+    "primer/test_normalisation.py",
+    "primer/test_pooling.py",
+    "primer/test_primer_activations.py",
+    "primer/test_shapes_and_decisions.py",
+)
+"""Tests of layers, and of the NumPy operations against Keras."""
+
 
 @pytest.mark.slow
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="one backend starts the other"
 )
 @pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None, reason="jax is not installed"
+    importlib.util.find_spec("jax") is None and not os.environ.get("CI"),
+    reason="jax is not installed",
 )
-@pytest.mark.parametrize(
-    "tests",
-    ["nn/test_layers.py", "nn/test_layer_values.py", "primer"],
-)
-def test_layers_and_primer_on_jax(tests):
+def test_layers_and_operations_on_jax():
     # KERAS_BACKEND=jax python -m pytest tests/nn/test_layers.py
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
     result = subprocess.run(
-        [*command, str(TESTS / tests)],
+        [*command, *(str(TESTS / tests) for tests in ON_JAX)],
         env={**os.environ, "KERAS_BACKEND": "jax"},
         cwd=ROOT,
         capture_output=True,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from hilum.features.surroundings import BoolArray, Surroundings, signed_distance_mm
 from hilum.space import FloatArray
@@ -37,25 +39,48 @@ class Cells:
 
 def to_cells(surroundings: Surroundings) -> Cells:
     """Interpolate a nodule to cells of 0.7 mm; larger ones where it is large."""
-    from scipy import ndimage  # noqa: PLC0415  slow to import
-
     spacing = np.array(surroundings.spacing_mm)
     extent = (np.array(surroundings.hu.shape) - 1) * spacing
     cell = max(_CELL_MM, float(extent.max()) / _MOST_CELLS)
     count = np.floor(extent / cell).astype(int) + 1
-    shape = (int(count[0]), int(count[1]), int(count[2]))
     start = (extent - (count - 1) * cell) / 2 / spacing
+    step = cell / spacing
+    places = [
+        (np.arange(n) + a / b) * b for a, b, n in zip(start, step, count, strict=True)
+    ]
     hu, depth = (
-        ndimage.affine_transform(
-            np.asarray(field, dtype=np.float64),
-            cell / spacing,
-            offset=start,
-            output_shape=shape,
-            order=1,
-            mode="nearest",
-        )
+        interpolate(field, places)
         for field in (surroundings.hu, signed_distance_mm(surroundings))
     )
     if depth.max() <= 0:  # smaller than a cell, and between them
         depth = depth - depth.max() + cell / 10
     return Cells(hu, depth, cell, surroundings.lung_hu)
+
+
+def interpolate(
+    field: npt.NDArray[np.number], places: Sequence[FloatArray]
+) -> FloatArray:
+    """Interpolate linearly along one axis after the other; edges go on.
+
+    Args:
+        field: (slice, row, column).
+        places: For each axis the indices wanted along it, fractional.
+
+    Returns:
+        A value where the places of the axes cross.
+
+    Example:
+        >>> field = np.array([[[0.0, 10.0]], [[20.0, 30.0]]])
+        >>> interpolate(field, [np.array([0.5]), np.array([0.0]), np.array([0.1])])
+        array([[[11.]]])
+    """
+    from hilum.features._cell_kernels import blend  # noqa: PLC0415  numba is slow
+
+    low, part = [], []
+    for wanted, count in zip(places, field.shape, strict=True):
+        at = np.clip(wanted, 0, count - 1)
+        low.append(np.floor(at).astype(np.int64))
+        part.append(at - low[-1])
+    out = np.empty([len(wanted) for wanted in places])
+    blend(np.asarray(field, dtype=np.float64), tuple(low), tuple(part), out)
+    return out

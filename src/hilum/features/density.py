@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hilum.features.cells import Cells
+from hilum.features.surroundings import BoolArray
 from hilum.space import FloatArray
 
 _DEEP_SHARE = 0.35
@@ -122,20 +123,32 @@ def _inside(inside: FloatArray, cell_mm3: float) -> dict[str, float]:
 def _edge(cells: Cells, hu: FloatArray, bands: Mapping[str, float]) -> dict[str, float]:
     """Measure how sharp and how even the edge is, and what is joined to it."""
     depth, cell = cells.depth_mm, cells.cell_mm
-    gradient = np.gradient(hu, cell)
-    slope = np.sqrt(sum(g**2 for g in gradient))
-    rim = np.abs(depth) <= max(cell, 1.0)
-    outer = (depth <= -1) & (depth > -2.5)
+    outer = hu[(depth <= -1) & (depth > -2.5)]
+    near = _box_around(depth >= -max(cell, 1.0))
+    hu, depth = hu[near], depth[near]
+    slope = np.sqrt(sum(g**2 for g in np.gradient(hu, cell)))
+    rim, inside = np.abs(depth) <= max(cell, 1.0), depth > 0
     contrast = max(bands["band_in_1_hu"] - bands["band_out_3_hu"], 50.0)
     inner = depth > min(1.0, float(depth.max()) / 2)
     return {
-        "touching_share": float(np.mean(hu[outer] > _DENSE_HU)) if outer.any() else 0.0,
+        "touching_share": float(np.mean(outer > _DENSE_HU)) if outer.size else 0.0,
         "edge_step": (bands["band_in_1_hu"] - bands["band_out_1_hu"]) / contrast,
         "edge_slope_hu_mm": float(slope[rim].mean()),
         "edge_slope_variation": float(slope[rim].std() / (slope[rim].mean() + 1.0)),
-        "roughness_hu": float(slope[cells.inside].mean()),
+        "roughness_hu": float(slope[inside].mean()),
         "roughness_core_hu": float(slope[inner].mean()),
     }
+
+
+def _box_around(where: BoolArray) -> tuple[slice, slice, slice]:
+    """Find the box that holds some cells and their neighbours, at least two wide."""
+    z, y, x = (
+        slice(max(int(at[0]) - 1, 0), int(at[-1]) + 2)
+        for at in (
+            np.flatnonzero(where.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))
+        )
+    )
+    return z, y, x
 
 
 def _band(hu: FloatArray, depth: FloatArray, low: float, otherwise: float) -> float:

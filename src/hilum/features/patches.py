@@ -8,12 +8,14 @@ a whole scan look the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from hilum.errors import InputError
 from hilum.features import Surroundings, signed_distance_mm
+from hilum.features.cells import interpolate
 from hilum.space import FloatArray, Index
 
 SHOWN_MM = 3.0
@@ -59,8 +61,6 @@ def sample_patch(
     Raises:
         InputError: The spacing is not above 0.
     """
-    from scipy import ndimage  # noqa: PLC0415  slow to import
-
     if not spacing_mm > 0:
         raise InputError(f"Patch spacing must be > 0 mm; got {spacing_mm}.")
     turn = np.eye(3) if rotation is None else np.asarray(rotation, dtype=np.float64)
@@ -69,11 +69,37 @@ def sample_patch(
     matrix = turn * spacing_mm / spacing[:, None]
     offset = middle - matrix @ ((np.array(size) - 1) / 2)
 
-    def sampled(
-        field: npt.NDArray[np.number], outside: float | None
-    ) -> npt.NDArray[np.int16]:
+    depth = np.clip(signed_distance_mm(surroundings), -_FAR_MM, _FAR_MM)
+    hu = np.clip(surroundings.hu, -1024, 3071)
+    sampled = partial(_sampled, matrix=matrix, offset=offset, size=size)
+    return Patch(sampled(hu), sampled(100 * depth, outside=-100 * _FAR_MM))
+
+
+def _sampled(
+    field: npt.NDArray[np.number],
+    *,
+    matrix: FloatArray,
+    offset: FloatArray,
+    size: Index,
+    outside: float | None = None,
+) -> npt.NDArray[np.int16]:
+    """Interpolate at `matrix @ index + offset`; beyond, the edge or a value."""
+    field = field.astype(np.float32)
+    if np.array_equal(matrix, np.diag(np.diag(matrix))):
+        places = [
+            o + np.arange(n) * m
+            for o, n, m in zip(offset, size, np.diag(matrix), strict=True)
+        ]
+        values = interpolate(field, places).astype(np.float32)
+        if outside is not None:
+            for axis, (wanted, n) in enumerate(zip(places, field.shape, strict=True)):
+                beyond = (wanted < 0) | (wanted > n - 1)
+                np.moveaxis(values, axis, 0)[beyond] = outside
+    else:
+        from scipy import ndimage  # noqa: PLC0415  slow to import
+
         values = ndimage.affine_transform(
-            field.astype(np.float32),
+            field,
             matrix,
             offset,
             output_shape=size,
@@ -81,11 +107,7 @@ def sample_patch(
             mode="nearest" if outside is None else "constant",
             cval=outside or 0.0,
         )
-        return np.asarray(np.rint(values), dtype=np.int16)
-
-    depth = np.clip(signed_distance_mm(surroundings), -_FAR_MM, _FAR_MM)
-    hu = np.clip(surroundings.hu, -1024, 3071)
-    return Patch(sampled(hu, None), sampled(100 * depth, -100 * _FAR_MM))
+    return np.asarray(np.rint(values), dtype=np.int16)
 
 
 def to_channels(

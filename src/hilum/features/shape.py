@@ -159,17 +159,24 @@ def hull_of(points: FloatArray, cell_mm: FloatArray | float) -> tuple[float, flo
     Returns:
         In 2D its area and perimeter, in 3D its volume and surface.
     """
-    from scipy.spatial import ConvexHull, QhullError  # noqa: PLC0415  slow to import
-
     dimensions = points.shape[1]
     points = _ends(points)
     corners = np.stack(np.meshgrid(*[[-0.5, 0.5]] * dimensions), -1)
     corners = corners.reshape(-1, dimensions) * cell_mm
+    if dimensions == 2:
+        from hilum.features._cell_kernels import hull  # noqa: PLC0415  numba is slow
+
+        around = (points[:, None] + corners).reshape(-1, 2)
+        order = np.lexsort((around[:, 1], around[:, 0]))
+        area, perimeter = hull(around[order])
+        return float(area), float(perimeter)
+    from scipy.spatial import ConvexHull, QhullError  # noqa: PLC0415  slow to import
+
     if len(points) > 200:  # the hull of a hull: far fewer corners
         with contextlib.suppress(QhullError):
             points = points[ConvexHull(points).vertices]
-    hull = ConvexHull((points[:, None] + corners).reshape(-1, dimensions))
-    return float(hull.volume), float(hull.area)
+    solid = ConvexHull((points[:, None] + corners).reshape(-1, dimensions))
+    return float(solid.volume), float(solid.area)
 
 
 def _ends(points: FloatArray) -> FloatArray:

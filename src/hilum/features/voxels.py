@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hilum.features.shape import hull_of
-from hilum.features.surroundings import Surroundings
+from hilum.features.surroundings import BoolArray, Surroundings
 from hilum.space import FloatArray
 
 VOXEL_FEATURES = (
@@ -88,6 +88,17 @@ def _sizes(surroundings: Surroundings) -> dict[str, float]:
     }
 
 
+def _grown(inside: BoolArray) -> BoolArray:
+    """Add the neighbours of each voxel within its slice, eight at most."""
+    grown = inside.copy()
+    grown[:, 1:] |= inside[:, :-1]
+    grown[:, :-1] |= inside[:, 1:]
+    wider = grown.copy()
+    wider[:, :, 1:] |= grown[:, :, :-1]
+    wider[:, :, :-1] |= grown[:, :, 1:]
+    return wider
+
+
 def _rim(points: FloatArray) -> FloatArray:
     """Give differences of the points that are furthest out in 64 directions."""
     angles = np.linspace(0, np.pi, 32, endpoint=False)
@@ -98,17 +109,16 @@ def _rim(points: FloatArray) -> FloatArray:
 
 def _levels(surroundings: Surroundings) -> dict[str, float]:
     """Measure densities, the ring and the edge on the largest slice."""
-    from scipy import ndimage  # noqa: PLC0415  slow to import
-
     inside = surroundings.inside
     hu = np.clip(surroundings.hu, -1024, 1500).astype(np.float64)
     values = hu[inside]
     at = int(inside.sum(axis=(1, 2)).argmax())
     plane, flat = inside[at], hu[at]
-    square = np.ones((1, 3, 3), bool)
-    near = ndimage.binary_dilation(inside, square)
-    ring = hu[ndimage.binary_dilation(near, square) & ~near]
-    inner = ndimage.binary_erosion(plane)
+    near = _grown(inside)
+    ring = hu[_grown(near) & ~near]
+    inner = np.zeros_like(plane)
+    inner[1:-1, 1:-1] = plane[2:, 1:-1] & plane[:-2, 1:-1] & plane[1:-1, 1:-1]
+    inner[1:-1, 1:-1] &= plane[1:-1, 2:] & plane[1:-1, :-2]
     core = flat[inner] if inner.any() else flat[plane]
     slope = np.hypot(*np.gradient(flat, surroundings.spacing_mm[1]))
     return {

@@ -17,8 +17,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from hilum._threads import in_threads
 from hilum.phantom.person import Person
-from hilum.volume import in_threads
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hilum._threads import in_threads
 from hilum.phantom.anatomy import (
     FIELDS,
     START_MM,
@@ -23,7 +24,6 @@ from hilum.phantom.anatomy import (
     build_anatomy,
 )
 from hilum.phantom.person import Person
-from hilum.volume import in_threads
 
 Doubles = npt.NDArray[np.float64]
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hilum._threads import in_threads
 from hilum.phantom.anatomy import (
     FIELDS,
     LAYERS,
@@ -27,7 +28,7 @@ from hilum.phantom.person import Person
 from hilum.phantom.settings import PhantomSettings
 from hilum.phantom.tubes import KINDS, Tubes
 from hilum.phantom.vessels import lung_trees
-from hilum.volume import Acquisition, CTVolume, Mask, in_threads
+from hilum.volume import Acquisition, CTVolume, Mask
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from hilum._threads import in_threads
 from hilum.phantom.person import Person
 from hilum.phantom.tubes import Tubes, curve
-from hilum.volume import in_threads
 
 Knots = tuple[tuple[float, float, float, float], ...]
 Point = tuple[float, float, float]

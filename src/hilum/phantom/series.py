@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hilum._names import name_of
+from hilum._threads import in_threads
 from hilum.errors import InputError
 from hilum.phantom.chest import KERNEL_NAMES, Phantom, uid_of
-from hilum.volume import in_threads
 
 if TYPE_CHECKING:
     from pydicom import Dataset

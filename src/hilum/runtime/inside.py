@@ -82,7 +82,7 @@ class OpenNetwork:
             (filters, slice, row, column, channel): HU in the window, then the mask.
         """
         first = self._layers(self._model())[0]
-        values = _convolution(first).input_value(1).get_node().data
+        values = _constant(_convolution(first).input_value(1).get_node())
         return np.moveaxis(np.asarray(values, np.float32), 1, -1)
 
     def maps(self, inputs: Mapping[str, Array]) -> tuple[FeatureMaps, ...]:
@@ -211,6 +211,13 @@ def _convolution(layer: Any) -> Any:
         elif op.get_type_name() == "Add":
             queue += [value.get_node() for value in op.input_values()]
     return max(found, key=_kernel)
+
+
+def _constant(node: Any) -> Any:
+    """Give the numbers of weights, also of those that are kept in 16 bits."""
+    if node.get_type_name() == "Convert":
+        node = node.input_value(0).get_node()
+    return node.data
 
 
 def _kernel(convolution: Any) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hilum._threads import map_in_threads
 from hilum.errors import WeightsError
 from hilum.features import features_of, surround
 from hilum.features.patches import sample_patch, to_channels
@@ -131,7 +132,9 @@ def rate_nodules(
     """
     ratings: list[Rating] = []
     for first in range(0, len(masks), _BATCH):
-        inputs = [rating_inputs(volume, m) for m in masks[first : first + _BATCH]]
+        inputs = map_in_threads(
+            lambda mask: rating_inputs(volume, mask), masks[first : first + _BATCH]
+        )
         found = predict(
             {name: np.concatenate([one[name] for one in inputs]) for name in inputs[0]}
         )

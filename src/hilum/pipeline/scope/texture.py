@@ -16,9 +16,10 @@ import re
 import numpy as np
 import numpy.typing as npt
 
+from hilum._threads import in_threads
 from hilum.findings import ScopeCheck
 from hilum.pipeline.scope.checks import Rule, named
-from hilum.volume import CTVolume, Mask, in_threads
+from hilum.volume import CTVolume, Mask
 
 NOISE = Rule(
     code="noise",

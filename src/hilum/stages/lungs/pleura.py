@@ -17,13 +17,13 @@ from math import gcd
 import numpy as np
 import numpy.typing as npt
 
+from hilum._threads import in_threads
 from hilum.stages.lungs.thorax import (
     BoolArray,
     LabelArray,
     Thorax,
     grow,
 )
-from hilum.volume import in_threads
 
 # longest chord at each scale, and the radius of the ball that must fit into what is
 # taken in there: 0.12 of the chord, more where only the heart is so large, and none

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hilum._threads import in_threads
 from hilum.errors import InputError
 from hilum.space import Grid
 from hilum.stages.lungs.airways import find_airways
@@ -29,7 +30,7 @@ from hilum.stages.lungs.thorax import (
     grow,
     reduce,
 )
-from hilum.volume import CTVolume, Mask, in_threads
+from hilum.volume import CTVolume, Mask
 
 # HU from half full to empty or full at the border of air
 EDGE_HU = 400

@@ -1,4 +1,4 @@
-"""Exact distances between the cells of a small mask, compiled by numba.
+"""Extent of a small mask, exact distances in it and runs, compiled by numba.
 
 The masks here are small and the distances short, which a general transform does
 not use: looking outward along each axis until nothing nearer can come takes a
@@ -48,14 +48,70 @@ def _look_along(known: Any, step: float, out: Any) -> None:
     """Add the first axis to squared distances that are known along the others."""
     count, width = known.shape
     for i in range(count):
+        row = out[i]
+        furthest = np.float32(0)
         for x in range(width):
-            best = known[i, x]
-            k = 1
-            while k * step * k * step < best and (i >= k or i + k < count):
-                more = k * step * k * step
-                if i >= k:
-                    best = min(best, known[i - k, x] + more)
-                if i + k < count:
-                    best = min(best, known[i + k, x] + more)
-                k += 1
-            out[i, x] = best
+            row[x] = known[i, x]
+            if row[x] > furthest:
+                furthest = row[x]
+        k = 1
+        while k * step * k * step < furthest and (i >= k or i + k < count):
+            more = k * step * k * step
+            for side in (-k, k):
+                if 0 <= i + side < count:
+                    other = known[i + side]
+                    for x in range(width):
+                        way = np.float32(other[x] + more)
+                        row[x] = way if way < row[x] else row[x]
+            k += 1
+
+
+@compiled
+def bounds(mask: Any, out: Any) -> None:
+    """Find the first and the last index along each axis at which a mask has cells.
+
+    Args:
+        mask: (slice, row, column) bool.
+        out: (3, 2) int64; the first is the length of the axis in an empty mask.
+    """
+    depth, height, width = mask.shape
+    out[0, 0], out[1, 0], out[2, 0] = depth, height, width
+    out[:, 1] = -1
+    for z in range(depth):
+        for y in range(height):
+            row = mask[z, y]
+            first = 0
+            while first < width and not row[first]:
+                first += 1
+            if first == width:
+                continue
+            last = width - 1
+            while not row[last]:
+                last -= 1
+            out[0, 0], out[0, 1] = min(out[0, 0], z), z
+            out[1, 0], out[1, 1] = min(out[1, 0], y), max(out[1, 1], y)
+            out[2, 0], out[2, 1] = min(out[2, 0], first), max(out[2, 1], last)
+
+
+@compiled
+def longest_run(values: Any) -> float:
+    """Measure the longest stretch of positive values in any row, between its zeros.
+
+    Args:
+        values: (rows, points) float32; stretches that a row begins or ends with do
+            not count.
+
+    Returns:
+        In steps from point to point.
+    """
+    longest = 0.0
+    for row in values:
+        start = -1.0
+        for n in range(len(row) - 1):
+            if (row[n] >= 0) != (row[n + 1] >= 0):
+                zero = n + row[n] / (row[n] - row[n + 1])
+                if row[n + 1] >= 0:
+                    start = zero
+                elif start >= 0:
+                    longest = max(longest, zero - start)
+    return longest

@@ -19,9 +19,15 @@ def box_around(mask: BoolArray, margin: Index = (0, 0, 0)) -> Box:
         mask: (slice, row, column); not empty.
         margin: Cells to add on both sides along each axis.
     """
+    from hilum.stages.measure._distance_kernels import (  # noqa: PLC0415  numba is slow
+        bounds,
+    )
+
+    found = np.empty((3, 2), np.int64)
+    bounds(mask, found)
     z, y, x = (
-        slice(max(0, int(at[0]) - m), min(n, int(at[-1]) + m + 1))
-        for at, m, n in zip(_profiles(mask), margin, mask.shape, strict=True)
+        slice(max(0, first - m), min(n, last + m + 1))
+        for (first, last), m, n in zip(found.tolist(), margin, mask.shape, strict=True)
     )
     return z, y, x
 
@@ -115,10 +121,3 @@ def close(mask: BoolArray, unit: Spacing, radius: float) -> BoolArray:
     for axis, count in enumerate(mask.shape):
         closed = np.repeat(closed, 2, axis).take(np.arange(count), axis)
     return np.asarray(closed | mask)
-
-
-def _profiles(mask: BoolArray) -> list[np.ndarray[tuple[int], np.dtype[np.intp]]]:
-    """Give the indices along each axis at which the mask has cells."""
-    return [
-        np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)
-    ]

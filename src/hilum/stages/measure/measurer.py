@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hilum._threads import map_in_threads
 from hilum.errors import InputError
 from hilum.findings import Candidate, Nodule, Notice, Side
 from hilum.runtime.predictor import load_predictor
@@ -125,12 +126,16 @@ class NoduleMeasurer:
             WeightsError: The weights are absent, damaged or of another task.
         """
         _check(volume, candidates, lungs)
-        at_edge = [self._measure_edge(volume, c, lungs) for c in candidates]
+        at_edge = map_in_threads(
+            lambda candidate: self._measure_edge(volume, candidate, lungs), candidates
+        )
         drawings = self._draw(volume, at_edge)
         shapes = lung_shapes(lungs) if at_edge else {}
         return tuple(
-            _completed(found, drawing, lungs, shapes)
-            for found, drawing in zip(at_edge, drawings, strict=True)
+            map_in_threads(
+                lambda pair: _completed(*pair, lungs, shapes),
+                list(zip(at_edge, drawings, strict=True)),
+            )
         )
 
     def _draw(

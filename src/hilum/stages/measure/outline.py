@@ -25,6 +25,7 @@ from hilum.stages.measure.levels import (
     inner_cells,
     lung_level,
     smooth,
+    smooth_in,
 )
 from hilum.stages.measure.neighbourhood import BoolArray, Neighbourhood, cut_out
 from hilum.stages.measure.search import Outline, Search
@@ -86,7 +87,8 @@ def outline_nodule(hood: Neighbourhood, *, widest: bool = True) -> Outline | Non
     lung_hu, noise_hu = lung_level(hood)
     room = _room(hood)
     seed = find_core(hood, room, lung_hu)
-    start_hu = float(smooth(hood, hood.hu, 0.5)[seed])
+    z, y, x = (slice(at, at + 1) for at in seed)
+    start_hu = float(smooth_in(hood, hood.hu, 0.5, (z, y, x))[0, 0, 0])
     if start_hu - lung_hu < FAINTEST_HU:
         return None
     off = hood.distances_from(seed)

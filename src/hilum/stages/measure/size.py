@@ -150,6 +150,10 @@ def _longest_chord(
     """
     from scipy import ndimage  # noqa: PLC0415  slow to import
 
+    from hilum.stages.measure._distance_kernels import (  # noqa: PLC0415  numba is slow
+        longest_run,
+    )
+
     line = (stop - start) * plane_mm
     length = float(np.linalg.norm(line))
     across = np.array([-line[1], line[0]]) / length
@@ -160,13 +164,4 @@ def _longest_chord(
     values = ndimage.map_coordinates(
         field, np.moveaxis(points, -1, 0), order=1, mode="nearest"
     )
-    return _STEP_MM * max(_longest_run(row) for row in values)
-
-
-def _longest_run(values: HUField) -> float:
-    """Measure the longest stretch of positive values, in steps, between its zeros."""
-    turns = np.flatnonzero(np.diff(np.signbit(-values).astype(np.int8)))
-    if len(turns) < 2:
-        return 0.0
-    zeros = turns + values[turns] / (values[turns] - values[turns + 1])
-    return float(np.diff(zeros)[::2].max())
+    return _STEP_MM * float(longest_run(values))

@@ -63,13 +63,13 @@ def blur_in_plane(volume: Any, weights: Any, out: Any, first: int, last: int) ->
 
 
 @compiled
-def _bulge(smooth: Any, z: int, out: Any) -> None:
-    """Fill a slice with the negative Laplacian; 0 at the edges of the volume."""
+def _bulge(smooth: Any, z: int, first: int, last: int, out: Any) -> None:
+    """Fill rows of a slice with the negative Laplacian; 0 at the volume's edges."""
     depth, rows, columns = smooth.shape
-    out[:] = 0
+    out[first:last] = 0
     if z < 1 or z > depth - 2:
         return
-    for y in range(1, rows - 1):
+    for y in range(max(first, 1), min(last, rows - 1)):
         line, result = smooth[z, y], out[y]
         below, above = smooth[z - 1, y], smooth[z + 1, y]
         front, back = smooth[z, y - 1], smooth[z, y + 1]
@@ -153,13 +153,22 @@ def find_bulges(
     depth, rows, columns = smooth.shape
     ring = np.zeros((3, rows, columns), np.float32)
     found = [(0.0, 0.0, 0.0, 0.0, 0.0) for _ in range(0)]
+    upper = np.full(depth + 2, rows)  # the row before each slice's first in question
+    lower = np.zeros(depth + 2, np.int64)
+    for z in range(max(first - 1, 0), min(last + 1, depth)):
+        for y in range(rows):
+            if inside[z, y].any():
+                upper[z] = min(upper[z], max(y - 1, 0))
+                lower[z] = min(y + 2, rows)
     for z in range(first - 1, last + 1):
-        _bulge(smooth, z, ring[z % 3])
+        start = min(upper[z - 1], upper[z], upper[z + 1])
+        stop = max(lower[z - 1], lower[z], lower[z + 1])
+        _bulge(smooth, z, start, stop, ring[z % 3])
         middle = z - 1
         if middle < max(first, 1) or middle > depth - 2:
             continue
         below, here, above = ring[(middle - 1) % 3], ring[middle % 3], ring[z % 3]
-        for y in range(1, rows - 1):
+        for y in range(max(upper[middle], 1), min(lower[middle], rows - 1)):
             for x in range(1, columns - 1):
                 value = here[y, x]
                 # three curvatures of at least `least` add up to this

@@ -129,8 +129,9 @@ def _looked_again(
     starts = _crops_around(marks.index[small], shape)
     if not len(starts):
         return said
-    crops = np.stack([_crop(hu, start) for start in starts])
-    views = np.zeros((len(starts), *(LOOK_EDGE // STRIDE,) * 3, 5), np.float32)
+    places, which = np.unique(starts, axis=0, return_inverse=True)
+    crops = np.stack([_crop(hu, place) for place in places])
+    views = np.zeros((len(places), *(LOOK_EDGE // STRIDE,) * 3, 5), np.float32)
     for axis in (1, 2, 3):
         found = np.array(predict(np.ascontiguousarray(np.flip(crops, axis))))
         found = np.flip(found, axis).astype(np.float32)
@@ -138,7 +139,11 @@ def _looked_again(
         views += found
     out = said.copy()
     surest_last = zip(
-        marks.index[small], marks.chance[small], starts, views, strict=True
+        marks.index[small],
+        marks.chance[small],
+        starts,
+        views[which.ravel()],
+        strict=True,
     )
     for index, chance, start, seen in reversed(list(surest_last)):
         first = start // STRIDE

@@ -1,0 +1,187 @@
+"""The shipped networks of nodules taken apart: each nodule by one that never saw it.
+
+    python benchmarks/out_of_fold.py
+
+The shipped weights hold the networks of all five folds side by side. Here each of the
+804 nodules is outlined and rated by the one whose training left its patient out, in the
+precision that is shipped: Dice, volume error by how the volume is taken, and the AUC of
+malignancy, with and without mirrored views. As a check, the same by a network that was
+trained on the patient. Needs the data that HILUM_DATA names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+
+from hilum.datasets import NoduleCase, folds_by_patient, load_nodule, read_nodules
+from hilum.evaluation.intervals import Figure, bootstrap
+from hilum.evaluation.networks import detected
+from hilum.evaluation.nodules import NoduleReading, judge_nodules, overlap_of
+from hilum.runtime.outlines import central_part, mirror_views, probabilities_of
+from hilum.runtime.predictor import Predictor
+from hilum.runtime.ratings import rating_inputs
+from hilum.runtime.weights import find_weights
+from hilum.volume import Mask
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("HILUM_DATA", ROOT.parent / "shared" / "data"))
+FOLDS = 5
+VIEWS = (1, 4, 8)
+FLIPS = 4
+LEVEL = 0.5
+FAINT = (0.1, 0.2)
+"""From which probability on a voxel adds its share to the volume."""
+
+HINT = "bf16" if "amx_bf16" in Path("/proc/cpuinfo").read_text() else "f32"
+"""What the shipped networks compute in on this processor."""
+
+WANTED = {"dice": 0.82, "volume": 0.12, "mean": 0.99, "mode": 0.955}
+
+
+def members_of(path: Path) -> list[Callable[[np.ndarray], np.ndarray]]:
+    """Take apart a network that averages those of the folds, fold 0 first."""
+    core = openvino.Core()
+    model = core.read_model(path)
+    node = model.outputs[0].get_node()
+    while node.get_type_name() != "Add":
+        node = node.input_value(0).get_node()
+    ends = []
+    while node.get_type_name() == "Add":
+        ends.append(node.input_value(1))
+        node = node.input_value(0).get_node()
+    ends.append(node.output(0))
+    options = {"INFERENCE_PRECISION_HINT": HINT}
+    return [_run(core, model, end, options) for end in reversed(ends)]
+
+
+def _run(
+    core: Any, model: Any, end: Any, options: dict[str, str]
+) -> Callable[[np.ndarray], np.ndarray]:
+    one = openvino.Model([end], model.get_parameters(), "one").clone()
+    compiled = core.compile_model(one, "CPU", options)
+    return lambda hu: np.moveaxis(np.array(compiled([hu])[0]), 1, -1)
+
+
+def outlined(
+    case: NoduleCase, predict: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, float]:
+    """Outline a nodule from where a detector would see it, in several ways."""
+    volume, mask = load_nodule(case)
+    place = detected(case, volume, mask)
+    row = {}
+    for views in VIEWS:
+        chances, box = probabilities_of(
+            volume, [place], predict=predict, mirrored=views
+        )[0]
+        inside = central_part(chances > LEVEL, box, *place)
+        row[f"dice, {views}"] = overlap_of(mask, Mask(inside, box))
+        full = mask.volume_mm3 / box.voxel_mm3
+        row[f"voxels above {LEVEL}, {views}"] = inside.sum() / full - 1
+        for faint in FAINT:
+            part = central_part(chances > faint, box, *place)
+            row[f"sum of chances above {faint}, {views}"] = (
+                chances[part].sum() / full - 1
+            )
+    return row
+
+
+def rated(case: NoduleCase, predict: Predictor) -> np.ndarray:
+    """Give (flips, folds) expected ratings of malignancy, of a nodule as marked."""
+    inputs = rating_inputs(*load_nodule(case))
+    views = {
+        name: mirror_views(inputs[name][0], FLIPS)
+        if name != "features"
+        else np.repeat(inputs[name], FLIPS, axis=0)
+        for name in inputs
+    }
+    return 1 + np.asarray(predict(views)["malignancy"]).sum(axis=-1)
+
+
+def chosen_elsewhere(errors: Mapping[str, np.ndarray], folds: np.ndarray) -> np.ndarray:
+    """Take the volume of each fold in the way that did best on the other folds."""
+    found = np.zeros(len(folds))
+    for fold in range(FOLDS):
+        rest = folds != fold
+        best = min(errors, key=lambda way: float(np.median(np.abs(errors[way][rest]))))
+        found[~rest] = errors[best][~rest]
+        print(f"  fold {fold}: chosen on the others: {best}")
+    return found
+
+
+def show_outlines(
+    cases: Sequence[NoduleCase], folds: np.ndarray, patients: np.ndarray
+) -> None:
+    """Print Dice and volume error of the segmentation."""
+    networks = members_of(find_weights("segmentation"))
+    rows = [
+        outlined(case, networks[fold]) for case, fold in zip(cases, folds, strict=True)
+    ]
+    table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    errors = {name: v for name, v in table.items() if not name.startswith("dice")}
+    print("way, mirrored views                    median volume error   median ratio")
+    for name, values in errors.items():
+        print(
+            f"{name:36}{_shown(_median(np.abs(values), patients))}"
+            f"   {1 + np.median(values):.3f}"
+        )
+    nested = chosen_elsewhere(errors, folds)
+    figure = _median(np.abs(nested), patients)
+    print(
+        f"{'chosen on the other folds':36}{_shown(figure)}   wanted {WANTED['volume']}"
+    )
+    for name in sorted(set(table) - set(errors)):
+        figure = bootstrap(lambda k, v=table[name]: float(v[k].mean()), patients)
+        print(f"{name:36}{_shown(figure)}   wanted {WANTED['dice']}")
+
+
+def show_ratings(cases: Sequence[NoduleCase], folds: np.ndarray) -> None:
+    """Print the AUC of malignancy, by mean and by most frequent rating."""
+    predict = Predictor(find_weights("malignancy"))
+    said = np.stack([rated(case, predict) for case in cases])
+    at = np.arange(len(cases))
+    ways = {
+        "network of its fold": said[at, 0, folds],
+        f"the same, {FLIPS} mirrored views": said[at, :, folds].mean(axis=1),
+        "one that was trained on it": said[at, 0, (folds + 1) % FOLDS],
+    }
+    print(
+        f"malignancy, readers' mask           AUC, mean rating, wanted "
+        f"{WANTED['mean']}   most frequent, wanted {WANTED['mode']}"
+    )
+    for name, ratings in ways.items():
+        readings = [NoduleReading(float(r) / 5) for r in ratings]
+        figures = judge_nodules(cases, readings, [np.nan] * len(cases))
+        print(
+            f"{name:36}{_shown(figures.malignancy_auc)}        "
+            f"{_shown(figures.malignancy_auc_mode)}"
+        )
+
+
+def _median(values: np.ndarray, patients: np.ndarray) -> Figure:
+    return bootstrap(lambda k: float(np.median(values[k])), patients)
+
+
+def _shown(figure: Figure) -> str:
+    return f"{figure.value:.4f} [{figure.low:.3f}, {figure.high:.3f}]"
+
+
+def main() -> None:
+    """Print both tables."""
+    if not (DATA / "nodules").is_dir():
+        raise SystemExit("out_of_fold.py needs the data that HILUM_DATA names.")
+    cases = [c for c in read_nodules(DATA / "nodules") if c.mask is not None]
+    folds = folds_by_patient(cases, FOLDS, seed=0)
+    patients = np.array([case.patient for case in cases])
+    print(f"{len(cases)} nodules of {len(set(patients))} patients")
+    show_outlines(cases, folds, patients)
+    show_ratings(cases, folds)
+
+
+if __name__ == "__main__":
+    main()
