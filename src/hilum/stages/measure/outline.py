@@ -18,6 +18,7 @@ import numpy as np
 
 from hilum.findings import Candidate
 from hilum.stages.measure.boxes import close, within
+from hilum.stages.measure.fitting import fit_rim
 from hilum.stages.measure.halo import halo_level
 from hilum.stages.measure.levels import (
     FAINTEST_HU,
@@ -98,6 +99,9 @@ def outline_nodule(hood: Neighbourhood, *, widest: bool = True) -> Outline | Non
         return None
     if dense.outgrows:
         return dense
+    rimmed = _find_rim(search, dense, noise_hu)
+    if rimmed is not None:
+        return rimmed
     faint = _find_halo(search, dense)
     if faint is not None:
         return faint
@@ -106,6 +110,19 @@ def outline_nodule(hood: Neighbourhood, *, widest: bool = True) -> Outline | Non
         cut = tight.settle(dense.hu, dense.rim_hu)
         return replace(cut or dense, joined=True)
     return dense
+
+
+def _find_rim(search: Search, dense: Outline, noise_hu: float) -> Outline | None:
+    """Find the outline of a small dense core and its thin rim, if there is any."""
+    hood = search.hood
+    rim = fit_rim(hood, dense, search.room, noise_hu)
+    if rim is None or not rim.clear:
+        return None
+    level_hu = search.lung_hu + rim.glass_hu
+    cells = rim.holds(hood) & search.room | dense.cells
+    return replace(
+        dense, cells=cells, hu=hood.hu, rim_hu=level_hu, full_hu=level_hu, rim=rim
+    )
 
 
 def _find_halo(search: Search, dense: Outline) -> Outline | None:
