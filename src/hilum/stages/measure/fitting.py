@@ -36,7 +36,7 @@ _FEWEST_VOXELS = 40
 _BLUR_MM, _BLUR_TIMES = 0.45, 0.3
 _GLASS_HU, _GLASS_APART_HU = 260.0, 120.0
 _LONGER = 0.2
-_ROUNDS = 12
+_ROUNDS, _TRIAL, _HOPELESS = 12, 3, 2.5
 _SETTLED = 1e-3
 _UPPER = np.triu_indices(3)
 
@@ -63,31 +63,39 @@ def fit_rim(
     if len(seen) < _FEWEST_VOXELS:
         return None
     scene = _Scene(points, seen, max(noise_hu, 5.0), hood.voxel_mm)
-    one = scene.settle(_start(form, radius_mm, ()))
     two = scene.settle(_start(form, _WIDER * radius_mm, (0.0,)))
     apart, inverse = _unpacked(two.at)
-    core = _share(two.at[10])
-    return Rim(
+    rim = Rim(
         center + apart / np.array(hood.voxel_mm),
         inverse,
-        core,
+        _share(two.at[10]),
         float(two.levels[-1]),
         float(two.levels.sum()),
-        _BLUR_MM * math.exp(two.at[9]),
         len(seen),
-        1 - two.left / max(one.left, 1e-9),
-        math.sqrt(two.left / len(seen)) / scene.noise_hu,
+        0.0,
+        scene.roughness(two.left),
     )
+    if two.hopeless or not rim.likely:
+        return rim
+    one = scene.settle(_start(form, radius_mm, ()))
+    return replace(rim, gain=1 - two.left / max(one.left, 1e-9))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fit:
-    """Where a fit came to rest: what it costs, and how much it leaves over."""
+    """Where a fit came to rest, and what it leaves over.
+
+    Attributes:
+        at: Parameters.
+        levels: Of each ellipsoid, within that of the one around it, HU.
+        left: Sum of squares over the voxels.
+        hopeless: Whether it was given up, leaving over much more than noise.
+    """
 
     at: FloatArray
     levels: FloatArray
-    cost: float
     left: float
+    hopeless: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,8 +118,12 @@ class _Scene:
     def settle(self, at: FloatArray) -> _Fit:
         """Improve parameters until nothing is gained (Levenberg and Marquardt)."""
         left, levels, many = self._left(at)
-        cost, damp = float(left @ left), 1e-2
-        for _ in range(_ROUNDS):
+        cost, damp, hopeless = float(left @ left), 1e-2, False
+        for turn in range(_ROUNDS):
+            over = float(left[:many] @ left[:many])
+            hopeless = turn == _TRIAL and self.roughness(over) > _HOPELESS
+            if hopeless:
+                break
             slope = np.empty((len(left), len(at)))
             for n in range(len(at)):
                 step = at.copy()
@@ -132,7 +144,11 @@ class _Scene:
                 damp *= 5
             if gained < _SETTLED * cost:
                 break
-        return _Fit(at, levels, cost, float(left[:many] @ left[:many]))
+        return _Fit(at, levels, float(left[:many] @ left[:many]), hopeless)
+
+    def roughness(self, left: float) -> float:
+        """Give a sum of squares over the voxels as times the noise."""
+        return math.sqrt(left / len(self.seen)) / self.noise_hu
 
     def _left(self, at: FloatArray) -> tuple[FloatArray, FloatArray, int]:
         """Give what parameters leave over, voxels first, then how unusual they are."""

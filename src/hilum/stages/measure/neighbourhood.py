@@ -6,7 +6,7 @@ between voxel centres are interpolated linearly, which keeps the sum of Hounsfie
 units: what partial volume put into a voxel stays in its cells. Around a mass,
 voxels are averaged in blocks first; "voxel" then means such a block.
 
-Lengths are taken to 0.1 µm and places to a thousandth of a voxel: formats differ in
+Spacings are taken to 0.1 µm, places to a thousandth of a voxel and sizes to 1 µm: formats differ in
 the seventh digit, and on which side of a limit a cell falls must not hang on it.
 """
 
@@ -142,7 +142,7 @@ def cut_out(
         InputError: The centre lies outside the volume.
     """
     _check_inside(volume.grid, candidate)
-    diameter = diameter_mm or candidate.diameter_mm
+    diameter = round(diameter_mm or candidate.diameter_mm, 3)
     spacing = np.array(_lengths_mm(volume.grid))
     target = float(np.clip(diameter / _CELLS_ACROSS, _FINEST_MM, _COARSEST_MM))
     blocks = np.maximum(1, (target / spacing + 0.05).astype(int))

@@ -14,6 +14,7 @@ from hilum.space import FloatArray
 from hilum.stages.measure.neighbourhood import BoolArray, Neighbourhood
 
 _GLASS_HU = (110.0, 450.0)
+_CORE_HU = 450.0
 _THICKEST_CORE = 0.8
 _BETTER = 12.0
 _LEAST_GAIN = 0.02
@@ -31,7 +32,6 @@ class Rim:
         core: Size of the core as a share of that of the whole.
         glass_hu: Level of the rim above the lung.
         core_hu: Level of the core above the lung.
-        blur_mm: Standard deviation of the blur in the axial plane.
         voxels: How many were explained.
         gain: Share of what one ellipsoid leaves over that two explain.
         rough: What two leave over, by the noise of the lung.
@@ -42,26 +42,29 @@ class Rim:
     core: float
     glass_hu: float
     core_hu: float
-    blur_mm: float
     voxels: int
     gain: float
     rough: float
 
     @property
-    def clear(self) -> bool:
-        """Tell whether there is a rim: it explains more, and what is left is noise.
+    def likely(self) -> bool:
+        """Tell whether these are levels of a core in glass, and noise is left over.
 
         A nodule that is no ellipsoid leaves more than noise with or without a rim.
         """
         low, high = _GLASS_HU
-        better = -self.voxels * math.log(max(1 - self.gain, 1e-9))
         return (
             low <= self.glass_hu <= high
+            and self.core_hu >= _CORE_HU
             and self.core <= _THICKEST_CORE
-            and self.gain >= _LEAST_GAIN
-            and better >= _BETTER
             and self.rough <= _ROUGHEST
         )
+
+    @property
+    def clear(self) -> bool:
+        """Tell whether there is a rim: likely, and it explains much more than none."""
+        better = -self.voxels * math.log(max(1 - self.gain, 1e-9))
+        return self.likely and self.gain >= _LEAST_GAIN and better >= _BETTER
 
     @property
     def volume_mm3(self) -> float:
