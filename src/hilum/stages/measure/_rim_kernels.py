@@ -20,7 +20,7 @@ def show_ellipsoids(
     """Give how full each voxel is of an ellipsoid, at several scales of it.
 
     The slice averages along the body; the blur in the axial plane is that of a
-    straight edge, which is right where the ellipsoid is wider than the blur.
+    straight edge, drawn in so far that a disc keeps its area.
 
     Args:
         points: (n, 3) middles of voxels (slice, row, column) from its centre, in mm.
@@ -35,7 +35,7 @@ def show_ellipsoids(
     det = a * c - b * b
     lean_y, lean_x = (c * p - b * q) / det, (a * q - b * p) / det
     tall = form[0, 0] - p * lean_y - q * lean_x
-    parts = max(3, int(math.ceil(slice_mm / 0.36)))
+    parts = max(3, math.ceil(slice_mm / 0.36))
     for i in range(points.shape[0]):
         for k in range(len(scales)):
             out[k, i] = 0.0
@@ -46,7 +46,7 @@ def show_ellipsoids(
             off = math.sqrt(a * y * y + 2 * b * y * x + c * x * x) + 1e-9
             steep = (math.sqrt(y * y + x * x) + 1e-9) / off / blur_mm
             for k in range(len(scales)):
-                wide = scales[k] * scales[k] - tall * z * z
+                wide = scales[k] * scales[k] - tall * z * z - 1 / (steep * steep)
                 if wide <= 0:
                     continue
                 edge = math.sqrt(wide)
@@ -66,15 +66,15 @@ def _below(x: float) -> float:
 
 @compiled
 def residuals(
-    shares: Any, seen: Any, penalty: float, usual: float, amplitudes: Any, out: Any
+    shares: Any, seen: Any, weights: Any, usual: Any, amplitudes: Any, out: Any
 ) -> None:
     """Fit the level of each ellipsoid, and give what is left over.
 
     Args:
         shares: (k, n) how full each voxel is, k being 1 or 2.
         seen: (n,) levels of the voxels.
-        penalty: Weight of the last level being `usual`.
-        usual: What the level of the last ellipsoid usually is.
+        weights: (2,) of the last level, and of the sum of all, being usual.
+        usual: (2,) what these usually are.
         amplitudes: (k,) to fill.
         out: (n,) to fill.
     """
@@ -88,8 +88,12 @@ def residuals(
                 gram[r, s] += shares[r, i] * shares[s, i]
     for r in range(k):
         gram[r, r] += 1e-6
-    gram[k - 1, k - 1] += penalty
-    told[k - 1] += penalty * usual
+    gram[k - 1, k - 1] += weights[0]
+    told[k - 1] += weights[0] * usual[0]
+    for r in range(k):
+        told[r] += weights[1] * usual[1]
+        for s in range(k):
+            gram[r, s] += weights[1]
     if k == 1:
         amplitudes[0] = told[0] / gram[0, 0]
     else:

@@ -34,9 +34,12 @@ _BESIDE_MM = 2.2
 _WIDER = 1.35
 _FEWEST_VOXELS = 40
 _BLUR_MM, _BLUR_TIMES = 0.45, 0.3
-_GLASS_HU, _GLASS_APART_HU = 260.0, 120.0
+_USUAL_HU = np.array([260.0, 880.0])
+_APART_HU = np.array([120.0, 200.0])
+"""Levels above the lung that ground glass and a core usually have."""
+
 _LONGER = 0.2
-_ROUNDS, _TRIAL, _HOPELESS = 12, 3, 2.5
+_ROUNDS, _TRIAL, _HOPELESS = 12, 2, 2.5
 _SETTLED = 1e-3
 _UPPER = np.triu_indices(3)
 
@@ -166,14 +169,15 @@ class _Scene:
             self.points - apart, form, scales, blur, self.voxel_mm[0], shares
         )
         glass = len(scales) > 1
-        weight = (self.noise_hu / _GLASS_APART_HU) ** 2 if glass else 0.0
+        weights = (self.noise_hu / _APART_HU) ** 2 if glass else np.zeros(2)
         out, levels = np.empty(many), np.empty(len(scales))
-        residuals(shares, self.seen, weight, _GLASS_HU, levels, out)
+        residuals(shares, self.seen, weights, _USUAL_HU, levels, out)
         grown = at[3:9].copy()
         grown[[0, 3, 5]] -= grown[[0, 3, 5]].mean()
         unusual = [*grown / _LONGER, at[9] / _BLUR_TIMES, *at[10:]]
         if glass:
-            unusual.append((levels[-1] - _GLASS_HU) / _GLASS_APART_HU)
+            found = np.array([levels[-1], levels.sum()])
+            unusual.extend((found - _USUAL_HU) / _APART_HU)
         return (
             np.concatenate([out, self.noise_hu * np.array(unusual)]),
             levels,

@@ -6,8 +6,9 @@ between voxel centres are interpolated linearly, which keeps the sum of Hounsfie
 units: what partial volume put into a voxel stays in its cells. Around a mass,
 voxels are averaged in blocks first; "voxel" then means such a block.
 
-Spacings are taken to 0.1 µm, places to a thousandth of a voxel and sizes to 1 µm: formats differ in
-the seventh digit, and on which side of a limit a cell falls must not hang on it.
+Spacings are taken to 0.1 µm, places to a thousandth of a voxel and sizes to 1 µm:
+formats differ in the seventh digit, and on which side of a limit a cell falls must not
+hang on it.
 """
 
 from __future__ import annotations

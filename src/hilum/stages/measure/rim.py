@@ -16,8 +16,8 @@ from hilum.stages.measure.neighbourhood import BoolArray, Neighbourhood
 _GLASS_HU = (110.0, 450.0)
 _CORE_HU = 450.0
 _THICKEST_CORE = 0.8
-_BETTER = 12.0
-_LEAST_GAIN = 0.02
+_BETTER = 6.0
+_LEAST_GAIN = 0.01
 _ROUGHEST = 1.6
 
 
