@@ -222,3 +222,11 @@ def test_grids_of_one_spacing_share_a_lattice_once_anchored(
     assert (inside > -2e-3).all()
     assert (inside < np.array(grid.shape) - 1 + 2e-3).all()
     assert moved.anchored(point).same_as(moved, atol_mm=1e-2)
+
+
+def test_plain_lengths_do_not_hang_on_float32():
+    exact = Grid.axial((3, 4, 5), (1.6, 0.7031, 0.7031), origin_mm=(-161.3, 22.1, -7.7))
+    single = Grid(exact.shape, exact.affine.astype(np.float32).astype(np.float64))
+    assert not np.array_equal(single.affine, exact.affine)
+    np.testing.assert_array_equal(single.plain().affine, exact.plain().affine)
+    assert single.plain().same_as(single, atol_mm=1e-3)

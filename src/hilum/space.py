@@ -199,6 +199,18 @@ class Grid:
         inside = (index >= -0.5) & (index < np.array(self.shape) - 0.5)
         return np.asarray(inside.all(axis=-1))
 
+    def plain(self) -> Grid:
+        """Take lengths to 0.1 µm, the digits that file formats agree in.
+
+        NIfTI keeps the affine in float32. What is computed on the plain grid does not
+        hang on that, and lies within 0.03 mm of where it would be on this one.
+
+        Example:
+            >>> Grid.axial((2, 2, 2), (1.600000023841858, 1, 1)).plain().spacing_mm
+            (1.6, 1.0, 1.0)
+        """
+        return Grid(self.shape, np.round(self.affine, 4), self.frame_uid)
+
     def crop(self, start: Index, stop: Index) -> Grid:
         """Keep a box of voxels, where they are in the patient.
 

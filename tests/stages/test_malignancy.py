@@ -15,6 +15,7 @@ from hilum.stages.malignancy import (
     BrockModel,
     MalignancyModel,
     brock_notices,
+    kind_notices,
     rating_notices,
 )
 from hilum.volume import CTVolume, Mask
@@ -41,6 +42,28 @@ def test_the_order_is_kept():
     result = BrockModel()((small, doubtful, large), Facts())
     assert [n.diameter_mm for n in result] == [5, 22, 20]
     assert all(n.malignancy.value is not None for n in result)
+
+
+@pytest.mark.parametrize(
+    ("kind", "texture", "said"),
+    [
+        ("solid", 3.9, "call it part-solid"),
+        ("solid", 4.0, None),
+        ("solid", None, None),
+        ("ground-glass", 4.7, "call it solid"),
+        ("part-solid", 4.7, "call it solid"),
+        ("part-solid", 4.6, None),
+        ("ground-glass", 1.0, None),
+        ("calcified", 1.0, None),
+    ],
+)
+def test_two_opinions_on_the_kind_are_said(kind, texture, said):
+    rated = replace(nodule(9, kind), attributes=Attributes(texture=texture))
+    notices = kind_notices((nodule(9), rated))
+    assert [n.code for n in notices] == ["nodule-kind-in-doubt"] * (said is not None)
+    if said:
+        assert said in notices[0].message
+        assert notices[0].message.startswith(f"Nodule 2 is {kind} by its density")
 
 
 def test_count_is_that_of_the_series():

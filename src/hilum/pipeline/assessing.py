@@ -30,6 +30,7 @@ from hilum.stages.malignancy import (
     BrockModel,
     MalignancyModel,
     brock_notices,
+    kind_notices,
     rating_notices,
 )
 from hilum.stages.measure import Measurement, NoduleMeasurer, drop_repeats
@@ -194,7 +195,8 @@ class Pipeline:
                 lungs,
                 tuple(shown[i] for i in order),
             )
-            doubts += rating_notices(nodules) if given else ()
+            if given:
+                doubts += rating_notices(nodules) + kind_notices(nodules)
         with clock("patient"):
             clinical = self.brock(nodules, facts)
             looks = tuple(nodule.malignancy for nodule in nodules)

@@ -15,6 +15,7 @@ from hilum.clinical.risk import BROCK_FACTS, BROCK_POPULATION, estimate_mayo
 from hilum.clinical.risk.estimate import middle_of
 from hilum.errors import InputError
 from hilum.findings import Guidelines, Nodule
+from hilum.stages.malignancy import looks_solid, looks_subsolid
 
 _UNTOLD_SHARE, _UNTOLD_MM = 0.2, 1.0
 """Half the width of the interval of a diameter whose error was not told, as of a
@@ -215,12 +216,18 @@ def _possible(nodule: Nodule) -> tuple[str, str]:
     shapes = {finding.juxtapleural}
     if nodule.juxtapleural and _smooth_and_oval(nodule) is not False:
         shapes = {False, True}  # a reader may see another shape
+    findings = [replace(finding, juxtapleural=shape) for shape in shapes]
+    if looks_subsolid(nodule):  # with a solid part between nothing and all of it
+        findings += [
+            replace(finding, kind="part-solid", solid_mm=part, juxtapleural=False)
+            for part in (0.0, nodule.diameter_mm)
+        ]
+    if looks_solid(nodule):
+        findings.append(replace(finding, kind="solid", solid_mm=None))
     found = [
         ORDER.index(category)
-        for shape in shapes
-        for category in judge_range(
-            replace(finding, juxtapleural=shape), error_mm=error_mm
-        )
+        for one in findings
+        for category in judge_range(one, error_mm=error_mm)
     ]
     return ORDER[min(found)], ORDER[max(found)]
 

@@ -31,6 +31,11 @@ FACT_WORDS = {
     "emphysema": "emphysema",
 }
 
+_SOLID_FROM, _SURELY_SOLID_FROM = 4.0, 4.6
+"""Ratings of texture: below the first there is glass, above the second there is none.
+
+The first is what readers' means are parted by; the second was chosen."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MalignancyModel:
@@ -98,6 +103,55 @@ def rating_notices(nodules: Sequence[Nodule]) -> tuple[Notice, ...]:
         "get wrong, such as a finding that is no nodule."
     )
     return (Notice("malignancy-as-rated", text, "malignancy"),)
+
+
+def looks_subsolid(nodule: Nodule) -> bool:
+    """Tell whether a nodule that measures solid is rated as if glass were in it.
+
+    Of LIDC nodules that measure solid, so were 11 of 25 that readers called part-solid
+    or ground glass, and 2 % of those that they called solid, out of fold.
+
+    Args:
+        nodule: Measured and rated.
+    """
+    texture = nodule.attributes.texture
+    return nodule.type == "solid" and texture is not None and texture < _SOLID_FROM
+
+
+def looks_solid(nodule: Nodule) -> bool:
+    """Tell whether a nodule that measures subsolid is rated as solid throughout.
+
+    So were 4 of 22 that readers called solid, and none of 75 others, out of fold.
+
+    Args:
+        nodule: Measured and rated.
+    """
+    texture = nodule.attributes.texture
+    subsolid = nodule.type in ("part-solid", "ground-glass")
+    return subsolid and texture is not None and texture > _SURELY_SOLID_FROM
+
+
+def kind_notices(nodules: Sequence[Nodule]) -> tuple[Notice, ...]:
+    """Say of which nodules the density and the networks see another kind.
+
+    Args:
+        nodules: Those that `MalignancyModel` rated.
+    """
+    return tuple(
+        Notice(
+            "nodule-kind-in-doubt",
+            f"Nodule {number} is {nodule.type} by its density; networks rate its "
+            f"texture {nodule.attributes.texture:.1f} (1 ground glass, 3 part-solid, 5 "
+            f"solid), so readers might call it {other}.",
+            "malignancy",
+        )
+        for number, nodule in enumerate(nodules, start=1)
+        for other, doubted in (
+            ("part-solid", looks_subsolid(nodule)),
+            ("solid", looks_solid(nodule)),
+        )
+        if doubted
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ millimetres; the result is brought back to the voxels of the volume smoothly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +76,8 @@ class LungSegmenter:
             uint8 labels on the grid of the volume: 1 right lung, 2 left lung,
             0 elsewhere; all 0 where there is no aerated lung.
         """
-        small = volume.shrink((self.spacing_mm,) * 3)
+        grid = volume.grid.plain()
+        small = replace(volume, grid=grid).shrink((self.spacing_mm,) * 3)
         thorax = reduce(
             small.hu, small.grid, spacing_mm=self.spacing_mm, air_hu=self.air_hu
         )
@@ -90,7 +91,7 @@ class LungSegmenter:
         sides = tell_sides(chest, aerated & ~airways, lumen)
         lungs = fill_lungs(chest, sides, airways, bone_hu=self.bone_hu)
         fields = _edge_fields(chest, lungs, airways, air_hu=self.air_hu)
-        return Mask(_enlarge(fields, chest.grid, volume.grid), volume.grid)
+        return Mask(_enlarge(fields, chest.grid, grid), volume.grid)
 
 
 def _edge_fields(

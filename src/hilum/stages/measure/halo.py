@@ -17,7 +17,8 @@ from hilum.stages.measure.neighbourhood import BoolArray, Neighbourhood
 _NEAR_MM = (0.8, 1.3)
 _NEXT_MM = (1.3, 1.8)
 _FAR_MM = (2.0, 3.2)
-_FAR_HU = 140.0
+_FAR_HU = 130.0
+_EVEN = 0.7
 _NEAR_HU = 140.0
 _STEP = 0.6
 """How much of the near ring's level the next one keeps.
@@ -32,6 +33,20 @@ _FEWEST_CELLS = 20
 
 
 @dataclass(frozen=True, slots=True)
+class Halo:
+    """Ground glass beside a nodule.
+
+    Attributes:
+        level_hu: Of it.
+        even: Whether it is nearly as dense in its faintest quarter as in its middle;
+            what lies between spicules and vessels is not.
+    """
+
+    level_hu: float
+    even: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Ring:
     """Levels above the lung in a ring: the lower quarter, and the median."""
 
@@ -39,14 +54,14 @@ class _Ring:
     median_hu: float
 
 
-def halo_level(
+def find_halo(
     hood: Neighbourhood,
     cells: BoolArray,
     rest: BoolArray,
     *,
     where: BoolArray,
     lung_hu: float,
-) -> float | None:
+) -> Halo | None:
     """Measure the ground glass around a nodule.
 
     A thick halo shows 2 to 3 mm beside the nodule, where blur in the axial plane does
@@ -60,7 +75,7 @@ def halo_level(
         lung_hu: Level of the lung.
 
     Returns:
-        Level in HU, or None where there is no halo or too little to see.
+        The halo, or None where there is none or too little to see.
     """
     areas = cells.sum(axis=(1, 2))
     margin = [int(_FAR_MM[1] / s) + 2 for s in hood.cell_mm]
@@ -82,13 +97,14 @@ def halo_level(
         return _Ring(float(quarter), float(half))
 
     near, following, far = ring(_NEAR_MM), ring(_NEXT_MM), ring(_FAR_MM)
+    even = following is not None and following.quarter_hu > _EVEN * following.median_hu
     if near is not None and following is not None:
         steps = (
             following.quarter_hu > _STEP * near.quarter_hu
             and following.median_hu > _STEP * near.median_hu
         )
         if steps and near.quarter_hu > _NEAR_HU:
-            return lung_hu + near.median_hu
+            return Halo(lung_hu + near.median_hu, even)
     if far is not None and far.median_hu > _FAR_HU:
-        return lung_hu + far.median_hu
+        return Halo(lung_hu + far.median_hu, even)
     return None

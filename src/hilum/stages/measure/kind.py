@@ -21,6 +21,7 @@ from hilum.stages.measure.boxes import depth_of, part_at
 from hilum.stages.measure.filling import find_filling
 from hilum.stages.measure.levels import highest, inner_cells
 from hilum.stages.measure.neighbourhood import BoolArray, Neighbourhood
+from hilum.stages.measure.rim import Rim
 from hilum.stages.measure.search import Outline
 from hilum.stages.measure.size import axes_mm
 
@@ -54,6 +55,8 @@ def tell_kind(
         The kind, and the mean diameter of the solid part in mm: 0 where there is
         none, None where it is the whole nodule.
     """
+    if outline.rim is not None:
+        return _kind_of_rim(outline.rim, outline.lung_hu, limits)
     hu = outline.lung_hu + (outline.hu - outline.lung_hu) / np.float32(outline.shown)
     inner = hu[inner_cells(hood, outline.cells)]
     if float(np.mean(inner > limits.calcified_hu)) >= limits.calcified_share:
@@ -74,6 +77,15 @@ def kind_at_level(level_hu: float, limits: Densities) -> NoduleType:
     if level_hu > limits.calcified_hu:
         return "calcified"
     return "solid" if level_hu > limits.solid_hu else "ground-glass"
+
+
+def _kind_of_rim(
+    rim: Rim, lung_hu: float, limits: Densities
+) -> tuple[NoduleType, float]:
+    """Tell the kind of a core in a thin rim, whose levels were fitted."""
+    if lung_hu + rim.core_hu <= limits.solid_hu:
+        return "ground-glass", 0.0
+    return "part-solid", rim.core * sum(rim.axes_mm) / 2
 
 
 def _solid_part(

@@ -22,13 +22,12 @@ from hilum.runtime.weights import find_weights
 from hilum.space import Grid
 from hilum.stages.measure.doubt import JOINED, NOT_OUTLINED, doubt_of
 from hilum.stages.measure.drawing import Drawing, draw_all
-from hilum.stages.measure.filling import find_filling
 from hilum.stages.measure.kind import Densities, kind_at_level, tell_kind
 from hilum.stages.measure.lobes import LungShape, lung_shapes
 from hilum.stages.measure.neighbourhood import BoolArray, Neighbourhood
 from hilum.stages.measure.outline import find_outline
 from hilum.stages.measure.place import placed
-from hilum.stages.measure.size import axes_mm
+from hilum.stages.measure.size import size_of
 from hilum.volume import CTVolume, Mask
 
 _MANY_TIMES = 1.8
@@ -169,23 +168,15 @@ class NoduleMeasurer:
         hood, outline = find_outline(volume, candidate, lungs)
         if outline is None:
             return _as_sphere(volume.grid, hood, candidate, limits)
-        filling = find_filling(
-            hood,
-            outline.cells,
-            outline.tissue,
-            outline.lung_hu,
-        )
-        long_mm, short_mm = axes_mm(hood, outline, filling)
-        mean_mm = (long_mm + short_mm) / 2
+        size = size_of(hood, outline)
+        mean_mm = (size.long_mm + size.short_mm) / 2
         kind, solid_mm = tell_kind(hood, outline, limits)
-        cell, _, _ = filling.ellipsoid(hood, outline.full_hu)
-        x, y, z = hood.to_world(cell).tolist()
         nodule = Nodule(
-            center_mm=(x, y, z),
+            center_mm=size.center_mm,
             diameter_mm=mean_mm,
-            long_axis_mm=long_mm,
-            short_axis_mm=short_mm,
-            volume_mm3=filling.volume_mm3(hood, outline.full_hu),
+            long_axis_mm=size.long_mm,
+            short_axis_mm=size.short_mm,
+            volume_mm3=size.volume_mm3,
             type=kind,
             solid_diameter_mm=mean_mm if solid_mm is None else min(solid_mm, mean_mm),
             side=None,

@@ -5,6 +5,10 @@ cell lies on every voxel centre and a voxel is a whole number of cells. Values
 between voxel centres are interpolated linearly, which keeps the sum of Hounsfield
 units: what partial volume put into a voxel stays in its cells. Around a mass,
 voxels are averaged in blocks first; "voxel" then means such a block.
+
+Spacings are taken to 0.1 µm, places to a thousandth of a voxel and sizes to 1 µm:
+formats differ in the seventh digit, and on which side of a limit a cell falls must not
+hang on it.
 """
 
 from __future__ import annotations
@@ -70,7 +74,7 @@ class Neighbourhood:
     @property
     def voxel_mm(self) -> Spacing:
         """Distance of voxel centres along (slice, row, column)."""
-        return self.voxels.spacing_mm
+        return _lengths_mm(self.voxels)
 
     @property
     def cell_mm(self) -> Spacing:
@@ -81,7 +85,7 @@ class Neighbourhood:
     @property
     def cell_mm3(self) -> float:
         """Volume of one cell."""
-        return self.voxels.voxel_mm3 / float(np.prod(self.cells))
+        return float(np.prod(self.voxel_mm)) / float(np.prod(self.cells))
 
     def to_voxel(self, cell: npt.ArrayLike) -> FloatArray:
         """Map (..., 3) indices of cells, maybe fractional, to those of voxels."""
@@ -139,26 +143,27 @@ def cut_out(
         InputError: The centre lies outside the volume.
     """
     _check_inside(volume.grid, candidate)
-    diameter = diameter_mm or candidate.diameter_mm
-    spacing = np.array(volume.grid.spacing_mm)
+    diameter = round(diameter_mm or candidate.diameter_mm, 3)
+    spacing = np.array(_lengths_mm(volume.grid))
     target = float(np.clip(diameter / _CELLS_ACROSS, _FINEST_MM, _COARSEST_MM))
     blocks = np.maximum(1, (target / spacing + 0.05).astype(int))
-    middle = np.rint(volume.grid.to_index(candidate.center_mm)).astype(int)
+    middle = np.rint(_place_in(volume.grid, candidate)).astype(int)
     middle = np.clip(middle, 0, np.array(volume.grid.shape) - 1)
     half = np.ceil((reach_mm(diameter) + _AROUND_MM) / (spacing * blocks)).astype(int)
     start = np.maximum(middle - half * blocks, 0)
     stop = np.minimum(middle + half * blocks + 1, volume.grid.shape)
     blocks = np.minimum(blocks, stop - start)
-    box = volume.crop(_index(start), _index(stop)).shrink(_spacing(spacing * blocks))
+    size = _spacing(blocks * volume.grid.spacing_mm)
+    box = volume.crop(_index(start), _index(stop)).shrink(size)
     inside = _middle_labels(lungs, start, box.grid.shape, blocks)
-    coarse = np.array(box.grid.spacing_mm)
+    coarse = np.array(_lengths_mm(box.grid))
     cells = _index(2 * np.rint((coarse / target - 1) / 2).astype(int) + 1)
     cells = (max(cells[0], 1), max(cells[1], 1), max(cells[2], 1))
     hu = box.hu.astype(np.float32)
     for axis, count in enumerate(cells):
         hu = refine(hu, axis, count)
         inside = np.repeat(inside, count, axis)
-    where = (box.grid.to_index(candidate.center_mm) + 0.5) * cells - 0.5
+    where = (_place_in(box.grid, candidate) + 0.5) * cells - 0.5
     distance = _distances(hu.shape, where, _spacing(coarse / cells))
     return Neighbourhood(
         hu=hu,
@@ -226,6 +231,16 @@ def _distances(shape: tuple[int, ...], center: FloatArray, step: Spacing) -> HUF
         for n, c, s in zip(shape, center, step, strict=True)
     )
     return np.asarray(np.sqrt(z[:, None, None] + y[:, None] + x), dtype=np.float32)
+
+
+def _lengths_mm(grid: Grid) -> Spacing:
+    z, y, x = (round(s, 4) for s in grid.spacing_mm)
+    return z, y, x
+
+
+def _place_in(grid: Grid, candidate: Candidate) -> FloatArray:
+    """Give the index of the centre of a candidate, to a thousandth of a voxel."""
+    return np.asarray(np.round(grid.to_index(candidate.center_mm), 3))
 
 
 def _index(values: IntArray) -> Index:

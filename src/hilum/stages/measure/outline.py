@@ -18,7 +18,8 @@ import numpy as np
 
 from hilum.findings import Candidate
 from hilum.stages.measure.boxes import close, within
-from hilum.stages.measure.halo import halo_level
+from hilum.stages.measure.fitting import fit_rim
+from hilum.stages.measure.halo import find_halo
 from hilum.stages.measure.levels import (
     FAINTEST_HU,
     find_core,
@@ -36,6 +37,7 @@ _LARGEST_MM = 100.0
 _CALM = 10
 _CALM_MM = 0.8
 _GLASS_HU = 200.0
+_EVEN_GLASS_HU = 110.0
 _SOLID_HU = -250.0
 _MOSTLY = 0.6
 _BLUR_MM = 1.2
@@ -100,6 +102,9 @@ def outline_nodule(hood: Neighbourhood, *, widest: bool = True) -> Outline | Non
         return None
     if dense.outgrows:
         return dense
+    rimmed = _find_rim(search, dense, noise_hu)
+    if rimmed is not None:
+        return rimmed
     faint = _find_halo(search, dense)
     if faint is not None:
         return faint
@@ -110,18 +115,30 @@ def outline_nodule(hood: Neighbourhood, *, widest: bool = True) -> Outline | Non
     return dense
 
 
+def _find_rim(search: Search, dense: Outline, noise_hu: float) -> Outline | None:
+    """Find the outline of a small dense core and its thin rim, if there is any."""
+    hood = search.hood
+    rim = fit_rim(hood, dense, search.room, noise_hu)
+    if rim is None or not rim.clear:
+        return None
+    level_hu = search.lung_hu + rim.glass_hu
+    cells = rim.holds(hood) & search.room | dense.cells
+    return replace(
+        dense, cells=cells, hu=hood.hu, rim_hu=level_hu, full_hu=level_hu, rim=rim
+    )
+
+
 def _find_halo(search: Search, dense: Outline) -> Outline | None:
     """Find the outline of the ground glass around a dense nodule, if there is any."""
     hood, lung_hu = search.hood, search.lung_hu
     rest = dense.tissue & ~dense.cells
-    halo_hu = halo_level(
-        hood, dense.cells, rest, where=search.reachable, lung_hu=lung_hu
-    )
-    if halo_hu is None or halo_hu >= dense.edge_hu:
+    halo = find_halo(hood, dense.cells, rest, where=search.reachable, lung_hu=lung_hu)
+    if halo is None or halo.level_hu >= dense.edge_hu:
         return None
     core = within(dense.cells, hood.cell_mm, max(*hood.voxel_mm, _BLUR_MM))
-    faint = search.settle(smooth(hood, hood.hu, _CALM_MM), halo_hu, core=core)
-    if faint is None or faint.rim_hu - lung_hu < _GLASS_HU:
+    faint = search.settle(smooth(hood, hood.hu, _CALM_MM), halo.level_hu, core=core)
+    least_hu = _EVEN_GLASS_HU if halo.even else _GLASS_HU
+    if faint is None or faint.rim_hu - lung_hu < least_hu:
         return None
     inner = hood.hu[inner_cells(hood, faint.cells)]
     if np.mean(inner > _SOLID_HU) > _MOSTLY:

@@ -82,7 +82,8 @@ def pleura_mm(mask: Mask, lungs: Mask, side: Side) -> float:
     Returns:
         From the edge of the nodule to the edge of the lung, 0 where they touch.
     """
-    spacing = lungs.grid.spacing_mm
+    depth, row, column = (round(s, 4) for s in lungs.grid.spacing_mm)
+    spacing = (depth, row, column)
     first = np.rint(lungs.grid.to_index(mask.grid.to_world((0, 0, 0)))).astype(int)
     cells = np.argwhere(mask.voxels) + first
     room = np.ceil(FURTHEST_MM / np.array(spacing)).astype(int) + 1

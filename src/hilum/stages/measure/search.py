@@ -27,6 +27,7 @@ from hilum.stages.measure.levels import (
     inner_cells,
 )
 from hilum.stages.measure.neighbourhood import BoolArray, HUField, Neighbourhood
+from hilum.stages.measure.rim import Rim
 
 _CUTS = (0.45, 0.6, 0.75, 0.9)
 _ROUNDS = 4
@@ -50,6 +51,7 @@ class Outline:
         outgrows: Whether it goes on beyond the limit of the search.
         joined: Whether it had to be cut off from other tissue at the candidate's
             own size, because nothing thinner parted them.
+        rim: What was fitted where a thin rim of ground glass surrounds a core.
     """
 
     cells: BoolArray
@@ -61,6 +63,7 @@ class Outline:
     shown: float
     outgrows: bool = False
     joined: bool = False
+    rim: Rim | None = None
 
     @property
     def edge_hu(self) -> float:

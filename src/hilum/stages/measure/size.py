@@ -10,11 +10,14 @@ averages across it; an ellipsoid of the nodule's height tells by how much.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from hilum.findings import Point
 from hilum.space import FloatArray
 from hilum.stages.measure.boxes import part_at
-from hilum.stages.measure.filling import Filling
+from hilum.stages.measure.filling import Filling, find_filling
 from hilum.stages.measure.levels import highest
 from hilum.stages.measure.neighbourhood import BoolArray, HUField, Neighbourhood
 from hilum.stages.measure.search import Outline
@@ -22,6 +25,36 @@ from hilum.stages.measure.search import Outline
 _STEP_MM = 0.1
 _FURTHEST_OFF = 0.55
 _LOWER = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Where an outlined nodule lies, and how large it is.
+
+    Attributes:
+        center_mm: World point (x, y, z).
+        long_mm: Long axis on the axial slice where it is largest.
+        short_mm: Longest chord at right angles to that.
+        volume_mm3: Volume.
+    """
+
+    center_mm: Point
+    long_mm: float
+    short_mm: float
+    volume_mm3: float
+
+
+def size_of(hood: Neighbourhood, outline: Outline) -> Size:
+    """Measure an outline, or what was fitted where a thin rim surrounds a core."""
+    if outline.rim is not None:
+        x, y, z = hood.voxels.to_world(outline.rim.center).tolist()
+        return Size((x, y, z), *outline.rim.axes_mm, outline.rim.volume_mm3)
+    filling = find_filling(hood, outline.cells, outline.tissue, outline.lung_hu)
+    long_mm, short_mm = axes_mm(hood, outline, filling)
+    cell, _, _ = filling.ellipsoid(hood, outline.full_hu)
+    x, y, z = hood.to_world(cell).tolist()
+    volume_mm3 = filling.volume_mm3(hood, outline.full_hu)
+    return Size((x, y, z), long_mm, short_mm, volume_mm3)
 
 
 def axes_mm(

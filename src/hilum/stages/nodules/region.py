@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -62,6 +62,8 @@ class Region:
                 f"The lung mask has another grid (shape {lungs.grid.shape}) than the "
                 f"volume (shape {volume.grid.shape}). Segment the lungs on this volume."
             )
+        plain = volume.grid.plain()  # so that every file format gives the same scores
+        volume, lungs = replace(volume, grid=plain), Mask(lungs.voxels, plain)
         box = _box_around(lungs, margin_mm)
         if box is None:
             return None
