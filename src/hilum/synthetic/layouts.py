@@ -142,7 +142,9 @@ def _unpack(header: Path, phantom: Phantom) -> None:
     """Turn a .zraw into a .raw, as half of LUNA16's copies have it."""
     text = header.read_text()
     lines = [x for x in text.splitlines() if not x.startswith("CompressedDataSize")]
-    changed = "\n".join(lines).replace("CompressedData = True", "CompressedData = False")
+    changed = "\n".join(lines).replace(
+        "CompressedData = True", "CompressedData = False"
+    )
     header.write_text(changed.replace(".zraw", ".raw") + "\n")
     header.with_suffix(".raw").write_bytes(phantom.volume.hu.astype("<i2").tobytes())
     header.with_suffix(".zraw").unlink()
