@@ -35,6 +35,7 @@ _ROOT = "LidcReadMessage"
 _LARGEST_BYTES = 1 << 26
 _SAME_SMALL_MM = 3.0
 _OFF_SLICE = 0.6
+_UNRATED = Ratings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class ReaderMark:
     kind: Kind
     outlines: tuple[Outline, ...]
     malignancy: int | None = None
-    ratings: Ratings = Ratings()
+    ratings: Ratings = _UNRATED
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -90,8 +90,8 @@ def match(truth: Truth, marks: Points) -> Outcomes:
     for n, mine in _by_scan(marks, number).items():
         kept = mine.kept(_strongest(mine.value))
         dropped += len(mine) - len(kept)
-        on_nodule = _on(nodules.get(n, nothing), kept)
-        on_excluded = _on(excluded.get(n, nothing), kept)
+        on_nodule = on_findings(nodules.get(n, nothing), kept)
+        on_excluded = on_findings(excluded.get(n, nothing), kept)
         hits = [float(kept.value[on].max()) for on in on_nodule if on.any()]
         false = ~(on_nodule.any(axis=0) | on_excluded.any(axis=0))
         parts += [(n, np.array(hits), True), (n, kept.value[false], False)]
@@ -175,7 +175,7 @@ def _strongest(probability: Floats) -> npt.NDArray[np.bool_]:
     return np.asarray(probability > limit)
 
 
-def _on(findings: Points, marks: Points) -> npt.NDArray[np.bool_]:
+def on_findings(findings: Points, marks: Points) -> npt.NDArray[np.bool_]:
     """Tell which marks lie on which findings: (findings, marks)."""
     gaps = findings.center_mm[:, None] - marks.center_mm[None]
     squared = (gaps**2).sum(axis=-1)

@@ -184,21 +184,33 @@ def _write_dsb2017(out: Path, settings: ExampleSettings) -> None:
 
 def _write_nlst(out: Path, settings: ExampleSettings) -> None:
     """Write participants with one or two screens; the last one has no CT."""
-    columns = ("pid", "age", "gender", "cigsmok", "scr_days0", "scr_days1",
-               "scr_days2", "candx_days", "canc_free_days", "fup_days", "cancyr")  # fmt: skip
-    rows: list[Sequence[object]] = []
+    rows: list[dict[str, object]] = []
     for number in range(settings.cases):
         pid = 100_002 + settings.seed + number
         ill = number % _HEALTHY == 0
         first = 5 + number
-        rows.append((pid, 55 + number % 20, 1 + number % 2, number % 2, first,
-                     first + 365, "", 800 if ill else "", 700, 2300, 2 if ill else ""))  # fmt: skip
+        rows.append(
+            {
+                "pid": pid,
+                "age": 55 + number % 20,
+                "gender": 1 + number % 2,
+                "cigsmok": number % 2,
+                "scr_days0": first,
+                "scr_days1": first + 365,
+                "scr_days2": "",
+                "candx_days": 800 if ill else "",
+                "canc_free_days": 700,
+                "fup_days": 2300,
+                "cancyr": 2 if ill else "",
+            }
+        )
         for screen in range(1 + number % 2):
             phantom = _phantom(settings, number, again=1 + screen)
             study = f"01-02-{1999 + screen}-NLST-LSS-{10000 + number}"
             _slices(phantom, out / str(pid) / study / "2.000000-0OPAGELSPLUSSTD-0001")
-    rows.append((99, 61, 1, 1, 12, "", "", "", 400, 2100, ""))
-    _table(out / "nlst_780_prsn_idc_20210527.csv", columns, rows)
+    rows.append(rows[-1] | {"pid": 99})
+    table = [list(row.values()) for row in rows]
+    _table(out / "nlst_780_prsn_idc_20210527.csv", list(rows[0]), table)
 
 
 def _write_boxes(out: Path, settings: ExampleSettings) -> None:
