@@ -25,11 +25,12 @@ from hilum.cli.compare import add_compare
 from hilum.cli.data import add_data
 from hilum.cli.deidentify import add_deidentify
 from hilum.cli.listen import add_listen
-from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
+from hilum.cli.networks import add_calibrate, add_evaluate, add_export
 from hilum.cli.primer import add_primer
 from hilum.cli.report import add_report
 from hilum.cli.service import add_serve, add_token
 from hilum.cli.submission import add_submission
+from hilum.cli.train import add_train
 from hilum.errors import HilumError
 
 Commands = Any

@@ -1,4 +1,4 @@
-"""The commands over networks: train, export, evaluate."""
+"""The commands over networks: export, evaluate."""
 
 from __future__ import annotations
 
@@ -8,73 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hilum.errors import InputError
-
 Commands = Any
 """argparse keeps the type of its subparsers private."""
-
-
-def add_train(commands: Commands) -> None:
-    """Add `hilum train`."""
-    command = commands.add_parser(
-        "train", help="train networks on data of one's own, a fold at a time"
-    )
-    command.add_argument("what", choices=("malignancy", "nodules", "segmentation"))
-    command.add_argument(
-        "data", type=Path,
-        help="folder with nodules.csv, image/ and nodule_mask/; for nodules one with "
-        "annotations.csv and ct/",
-    )  # fmt: skip
-    command.add_argument(
-        "out", type=Path, help="folder for the run; an interrupted one goes on"
-    )
-    command.add_argument(
-        "--settings", type=Path, metavar="TOML", help="settings, in a table [WHAT]"
-    )
-    command.set_defaults(run=_train)
-
-
-def _train(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
-    from hilum._optional import require  # noqa: PLC0415  keeps --help quick
-    from hilum.settings import fill, read_settings  # noqa: PLC0415
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its greetings are not ours
-    require("keras", extra="train", to="to train networks")
-    tables = read_settings(args.settings) if args.settings else {}
-    if set(tables) - {args.what}:
-        raise InputError(
-            f"Unknown table [{min(set(tables) - {args.what})}] in the settings file; "
-            f"expected [{args.what}] alone."
-        )
-    talk("train")
-    if args.what == "segmentation":
-        from hilum.training.segmentation import (  # noqa: PLC0415
-            SegmentationSettings,
-            train_segmentation,
-        )
-
-        outlines = fill(SegmentationSettings, tables.get(args.what, {}), table="train")
-        return train_segmentation(args.data, args.out, settings=outlines)
-    if args.what == "nodules":
-        from hilum.training.detection import (  # noqa: PLC0415
-            DetectionSettings,
-            train_nodules,
-        )
-
-        marks = fill(DetectionSettings, tables.get(args.what, {}), table="train")
-        return train_nodules(args.data, args.out, settings=marks)
-    from hilum.training.malignancy import (  # noqa: PLC0415
-        MalignancySettings,
-        train_malignancy,
-    )
-    from hilum.training.malignancy_report import report_malignancy  # noqa: PLC0415
-    from hilum.training.typical import write_typical  # noqa: PLC0415
-
-    ratings = fill(MalignancySettings, tables.get(args.what, {}), table="train")
-    predictions = train_malignancy(args.data, args.out, settings=ratings)
-    figures = report_malignancy(predictions, args.out)
-    write_typical(args.data, args.out / "malignancy.keras")
-    return {mask: figure.to_json() for mask, figure in figures.items()}
 
 
 def add_export(commands: Commands) -> None:

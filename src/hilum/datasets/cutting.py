@@ -27,6 +27,8 @@ from hilum.volume import CTVolume, Mask
 
 MARGIN_MM = 15.0
 """Tissue on each side: what a patch of a nodule of 30 mm shows beyond it."""
+LEAST_MARGIN = (2, 20, 20)
+"""The same in voxels, for wide ones: lung that training can set behind others."""
 _POINT = ("coordX", "coordY", "coordZ")
 _RATINGS = tuple(item.name for item in fields(Ratings))
 
@@ -92,7 +94,7 @@ def _cut_case(case: Case, reading: Reading, out: Path) -> Iterator[dict[str, str
 
 
 def cut(volume: CTVolume, nodule: ReadNodule) -> tuple[CTVolume, Mask]:
-    """Cut one nodule out, with `MARGIN_MM` around it as far as the scan goes.
+    """Cut one nodule out, with tissue around it as far as the scan goes.
 
     Args:
         volume: The scan.
@@ -101,7 +103,8 @@ def cut(volume: CTVolume, nodule: ReadNodule) -> tuple[CTVolume, Mask]:
     Returns:
         The piece, and the mask on its grid.
     """
-    margin = np.ceil(MARGIN_MM / np.array(volume.grid.spacing_mm)).astype(np.int64)
+    wide = np.ceil(MARGIN_MM / np.array(volume.grid.spacing_mm)).astype(np.int64)
+    margin = np.maximum(wide, LEAST_MARGIN)
     low = np.maximum(nodule.voxels.min(axis=0) - margin, 0)
     high = np.minimum(nodule.voxels.max(axis=0) + margin + 1, volume.hu.shape)
     start, stop = _index(low), _index(high)

@@ -126,8 +126,8 @@ def _write_luna16(out: Path, settings: ExampleSettings) -> None:
         if number % 2:
             _unpack(header, phantom)
         mine = _boxes_of(phantom)
-        beside = phantom.volume.grid.to_world([n // 2 for n in settings.shape])
-        beside = [f"{value:.4f}" for value in beside.tolist()]
+        middle = phantom.volume.grid.to_world([n // 2 for n in settings.shape])
+        beside = [f"{value:.4f}" for value in middle.tolist()]
         boxes += mine
         uids.append((uid,))
         excluded.append((uid, *beside, -1))
@@ -156,7 +156,7 @@ def _write_lidc(out: Path, settings: ExampleSettings) -> None:
     for number in range(settings.cases):
         phantom = _phantom(settings, number)
         patient = out / "LIDC-IDRI" / f"LIDC-IDRI-{number + 1:04d}"
-        _slices(phantom, patient / phantom.volume.acquisition.study_uid / "3000566")
+        _slices(phantom, patient / f"study-{number}" / "3000566")
         (xml / f"{number + 158}.xml").write_text(write_readings(phantom))
 
 
