@@ -60,6 +60,42 @@ def add_evaluate(commands: Commands) -> list[argparse.ArgumentParser]:
     return list(what.choices.values())
 
 
+def _add_card(command: argparse.ArgumentParser) -> None:
+    """Add what writes a model card of an evaluation."""
+    command.add_argument(
+        "--card", type=Path, metavar="MD", help="write a model card with the figures"
+    )
+    command.add_argument("--name", default="unnamed", help="of the model, on its card")
+
+
+def _add_parts(command: argparse.ArgumentParser) -> None:
+    """Add what parts a cohort, and what it is compared with."""
+    command.add_argument(
+        "--by", type=Path, metavar="CSV", help="facts by id: figures of parts by each"
+    )
+    command.add_argument(
+        "--against", type=Path, metavar="CSV", help="other predictions, to compare"
+    )
+    _add_card(command)
+
+
+def _carded(
+    args: argparse.Namespace, truth: Path, figures: dict[str, Any]
+) -> dict[str, Any]:
+    """Write the card, if one is asked for, and give the figures."""
+    if args.card is not None:
+        from hilum.evaluation.card import CardFacts, write_card  # noqa: PLC0415
+
+        facts = CardFacts(
+            what=args.what,
+            name=args.name,
+            truth=truth,
+            predictions=getattr(args, "predictions", None),
+        )
+        write_card(figures, facts, args.card)
+    return figures
+
+
 def _add_evaluate_nodules(what: Commands) -> None:
     command = what.add_parser("nodules", help="the networks, on a folder of nodules")
     command.add_argument(
@@ -73,6 +109,7 @@ def _add_evaluate_nodules(what: Commands) -> None:
         "--segmentation", default="segmentation", metavar="WEIGHTS",
         help="name, .keras or .xml; default: those that are shipped",
     )  # fmt: skip
+    _add_card(command)
     command.set_defaults(run=_evaluate_nodules)
 
 
@@ -95,6 +132,7 @@ def _add_evaluate_luna16(what: Commands) -> None:
     command.add_argument(
         "--force", action="store_true", help="score in spite of likely mistakes"
     )
+    _add_parts(command)
     command.set_defaults(run=_evaluate_luna16)
 
 
@@ -102,15 +140,14 @@ def _add_evaluate_patients(what: Commands) -> None:
     command = what.add_parser("dsb2017", help="probabilities of patients: log loss")
     command.add_argument("labels", type=Path, help="CSV: id,cancer (0 or 1)")
     command.add_argument("predictions", type=Path, help="CSV: id,cancer (probability)")
+    _add_parts(command)
     command.set_defaults(run=_evaluate_dsb2017)
     command = what.add_parser("patient", help="probabilities by year, by follow-up")
     command.add_argument("truth", type=Path, help="CSV: id,years,event (0 or 1)")
     command.add_argument(
         "predictions", type=Path, help="CSV: id,year_1,...,year_6, or id,cancer"
     )
-    command.add_argument(
-        "--against", type=Path, metavar="CSV", help="other predictions, to compare"
-    )
+    _add_parts(command)
     command.set_defaults(run=_evaluate_patients)
     command = what.add_parser("segmentation", help="masks, by overlap and distance")
     command.add_argument("truth", type=Path, help="a mask, or a folder of masks")
@@ -140,16 +177,20 @@ def _evaluate_dsb2017(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
     from hilum.evaluation.dsb2017 import evaluate_dsb2017  # noqa: PLC0415
 
     talk("evaluate")
-    return evaluate_dsb2017(args.labels, args.predictions).to_json()
+    found = evaluate_dsb2017(
+        args.labels, args.predictions, by=args.by, against=args.against
+    )
+    return _carded(args, args.labels, found.to_json())
 
 
 def _evaluate_patients(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
     from hilum.evaluation.outcomes import evaluate_patients  # noqa: PLC0415
 
     talk("evaluate")
-    return evaluate_patients(
-        args.truth, args.predictions, against=args.against
-    ).to_json()
+    found = evaluate_patients(
+        args.truth, args.predictions, against=args.against, by=args.by
+    )
+    return _carded(args, args.truth, found.to_json())
 
 
 def _evaluate_segmentation(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
@@ -167,7 +208,7 @@ def _evaluate_nodules(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
         args.folder, malignancy=args.malignancy, segmentation=args.segmentation
     )
     folder, own = (figures[name].to_json() for name in ("folder", "own"))
-    return {**folder, "own_outline": own}
+    return _carded(args, args.folder, {**folder, "own_outline": own})
 
 
 def _evaluate_luna16(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
@@ -180,5 +221,7 @@ def _evaluate_luna16(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
         force=args.force,
         split=args.split,
         plot=args.plot,
+        by=args.by,
+        against=args.against,
     )
-    return figures.to_json()
+    return _carded(args, args.truth, figures.to_json())
