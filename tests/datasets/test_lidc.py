@@ -7,7 +7,9 @@ import zipfile
 import numpy as np
 import pytest
 
+from hilum.datasets import open_dataset
 from hilum.datasets.lidc import read_lidc
+from hilum.datasets.lidc_folder import grid_of
 from hilum.dicom import read_dicom
 from hilum.errors import InputError
 from hilum.space import Grid
@@ -148,10 +150,15 @@ def test_what_cannot_be_read_is_refused(tmp_path, name):
         read_lidc(tmp_path / name)
 
 
+@pytest.fixture(scope="module")
+def real_readings(real_data):
+    return read_lidc(real_data / "labels" / "lidc-xml.zip")
+
+
 @pytest.mark.real
 @pytest.mark.slow
-def test_the_real_files_agree_with_the_annotations(real_data):
-    readings = read_lidc(real_data / "labels" / "lidc-xml.zip")
+def test_the_real_files_agree_with_the_annotations(real_data, real_readings):
+    readings = real_readings
     assert len(readings) == 1018  # the CT scans of LIDC-IDRI
     with (real_data / "annotations.csv").open(newline="") as file:
         rows = [r for r in csv.DictReader(file) if r["patient"] == "LIDC-IDRI-0012"]
@@ -165,3 +172,28 @@ def test_the_real_files_agree_with_the_annotations(real_data):
         assert near.readers == int(row["readers"])
         # the table has the mean of the readers' volumes, this what half agree on
         assert 0.75 < near.diameter_mm / float(row["diameter_mm"]) < 1.05
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_the_real_files_agree_with_the_folder_of_nodules(real_data, real_readings):
+    with (real_data / "nodules" / "nodules.csv").open(newline="") as file:
+        rows = {}
+        for row in csv.DictReader(file):
+            rows.setdefault(row["seriesuid"], []).append(row)
+    compared = 0
+    for case in open_dataset(real_data):
+        if case.id not in real_readings:
+            continue
+        found = real_readings[case.id].nodules(grid_of(case))
+        for row in rows.get(case.id, ()):
+            center = [float(row[f"coord{axis}"]) for axis in "XYZ"]
+            near = min(found, key=lambda n: math.dist(n.annotation.center_mm, center))
+            assert math.dist(near.annotation.center_mm, center) < 0.5
+            assert near.annotation.readers == int(row["readers"])
+            assert 0.95 < near.annotation.diameter_mm / float(row["diameter_mm"]) < 1.1
+            for name in ("malignancy", "texture", "spiculation", "calcification"):
+                mean = getattr(near.ratings, name)
+                assert mean == pytest.approx(float(row[f"{name}_mean"]), abs=1e-3)
+            compared += 1
+    assert compared == 14

@@ -234,3 +234,16 @@ def test_there_is_no_card_of_everything(tmp_path):
     facts = CardFacts(what="segmentation", name="a", truth=tmp_path)
     with pytest.raises(InputError, match="no model card"):
         write_card({}, facts, tmp_path / "card.md")
+
+
+def test_the_card_tells_of_the_training(tmp_path, patients):
+    run = tmp_path / "run"
+    run.mkdir()
+    data = {"cases": 12, "patients": 9, "layout": "lidc", "cases_sha256": "ab" * 32}
+    (run / "run.json").write_text(json.dumps({"hilum": "1.2", "data": data}))
+    facts = CardFacts(what="dsb2017", name="a", truth=patients["truth"], run=run)
+    text = write_card({}, facts, tmp_path / "card.md").read_text()
+    assert "| 12 cases of 9 patients (layout lidc; list: SHA-256 abababab" in text
+    (run / "run.json").write_text("{}")
+    with pytest.raises(InputError, match="hilum train"):
+        write_card({}, facts, tmp_path / "card.md")

@@ -66,6 +66,10 @@ def _add_card(command: argparse.ArgumentParser) -> None:
         "--card", type=Path, metavar="MD", help="write a model card with the figures"
     )
     command.add_argument("--name", default="unnamed", help="of the model, on its card")
+    command.add_argument(
+        "--run", dest="trained", type=Path, metavar="DIR",
+        help="folder of its training, which the card tells of",
+    )  # fmt: skip
 
 
 def _add_parts(command: argparse.ArgumentParser) -> None:
@@ -91,6 +95,7 @@ def _carded(
             name=args.name,
             truth=truth,
             predictions=getattr(args, "predictions", None),
+            run=args.trained,
         )
         write_card(figures, facts, args.card)
     return figures

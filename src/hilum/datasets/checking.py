@@ -186,7 +186,8 @@ def check_scans(data: DataSet) -> Iterator[tuple[ScanFacts, bytes | None]]:
     Raises:
         InputError: A reader file of LIDC is damaged.
     """
-    readings = load_readings(data) if data.readings is not None else {}
+    unread = any(case.annotations is None for case in data.cases)
+    readings = load_readings(data) if unread else {}
     for case in data.cases:
         try:
             volume = read_ct(case.source, series_uid=case.series_uid)

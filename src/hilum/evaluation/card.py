@@ -7,6 +7,7 @@ what the network was trained on, is a line to fill in, and stands there as unkno
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,12 +56,15 @@ class CardFacts:
         name: Of the model.
         truth: Table or folder of what is true.
         predictions: Table that was judged, or None.
+        run: Folder of the training run, whose run.json says on what it was trained, or
+            None.
     """
 
     what: str
     name: str
     truth: Path
     predictions: Path | None = None
+    run: Path | None = None
 
 
 def write_card(figures: Mapping[str, Any], facts: CardFacts, path: Path) -> Path:
@@ -153,8 +157,30 @@ def _about(
     if positives in figures:
         rows.append((f"of them {positives}" if positives == "cancers" else positives,
                      str(figures[positives])))  # fmt: skip
-    rows.append(("trained on", "not known from the figures: write it here"))
+    rows += _training(facts.run)
     return _table(("", ""), rows)
+
+
+def _training(run: Path | None) -> list[tuple[str, str]]:
+    """Say on what it was trained, as run.json has it."""
+    if run is None:
+        return [("trained on", "not known from the figures: write it here")]
+    try:
+        tree = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        data = tree["data"]
+        about = f"{data['cases']} cases of {data['patients']} patients"
+        digest = str(data["cases_sha256"])[:16]
+        made = f"hilum {tree['hilum']}, settings in run.toml of the run"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"Cannot read run.json in `{name_of(run)}`: {type(error).__name__}. Give "
+            "the folder that `hilum train` wrote."
+        ) from error
+    layout = _plain(str(data.get("layout", "unknown")))
+    return [
+        ("trained on", f"{about} (layout {layout}; list: SHA-256 {digest}…)"),
+        ("trained by", _plain(made)),
+    ]
 
 
 def _source(path: Path) -> str:
