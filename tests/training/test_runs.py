@@ -14,7 +14,7 @@ from hilum.cli import main
 from hilum.datasets import read_nodules
 from hilum.errors import InputError
 from hilum.settings import fill, read_settings, to_table, to_toml
-from hilum.training.detection import DetectionSettings
+from hilum.training.detection import DetectionSettings, shared_marks_loss
 from hilum.training.detection_data import (
     load_scenes,
     read_scene,
@@ -34,17 +34,19 @@ sys.path.insert(0, sys.argv[2])
 from test_runs import trained
 from hilum.training.sharing import shared
 with shared(2):
-    print(json.dumps(trained(Path(sys.argv[1]))))
+    out = Path(sys.argv[1])
+    print(json.dumps([trained(out / name, name) for name in ("mse", "marks")]))
 """
 
 
-def small_net():
+def small_net(outputs=1, activation=None):
     inputs = keras.Input((8, 8, 8, 1))
     # no bias: what normalisation takes out has a gradient of rounding errors alone
     x = keras.layers.Conv3D(4, 3, use_bias=False)(inputs)
     x = keras.layers.BatchNormalization()(x)
     x = keras.layers.GlobalAveragePooling3D()(keras.layers.ReLU()(x))
-    return keras.Model(inputs, keras.layers.Dense(1, dtype="float32")(x))
+    last = keras.layers.Dense(outputs, activation=activation, dtype="float32")
+    return keras.Model(inputs, last(x))
 
 
 def view(case, rng):
@@ -52,14 +54,26 @@ def view(case, rng):
     return hu, np.array([case % 2], np.float32)
 
 
-def trained(folder, **options):
-    """Train a small network; give its losses and some of its weights."""
+def mark_view(case, rng):
+    """One cell a view; a third hold a nodule, so devices have unlike many."""
+    hu, _ = view(case, rng)
+    there = float(case % 3 == 0)
+    answer = np.array([there, 1, there, 0.2, 0.4, 0.6, 0.8], np.float32)
+    return hu, answer.reshape(1, 1, 1, 7)
+
+
+def trained(folder, kind="mse", **options):
+    """Train a small network; give its losses and all of its weights."""
     keras.utils.set_random_seed(1)
-    model = small_net()
+    model, loss, make = small_net(), "mse", view
+    if kind == "marks":
+        net = small_net(5, "sigmoid")
+        cells = keras.layers.Reshape((1, 1, 1, 5))(net.output)
+        model, loss, make = keras.Model(net.input, cells), shared_marks_loss, mark_view
     epochs = fit(
         model,
-        Views(view, 16, batch=8),
-        loss="mse",
+        Views(make, 16, batch=8),
+        loss=loss,
         folder=folder,
         settings=FitSettings(epochs=3),
         **options,
@@ -73,10 +87,11 @@ def test_two_devices_make_the_steps_of_one(tmp_path):
     words = [sys.executable, "-c", SHARING, str(tmp_path / "two")]
     words.append(os.path.dirname(__file__))  # noqa: PTH120
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    two = json.loads(done.stdout.splitlines()[-1])
-    one = trained(tmp_path / "one")
-    np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-5)
-    np.testing.assert_allclose(two["weights"], one["weights"], atol=1e-5)
+    of_two = json.loads(done.stdout.splitlines()[-1])
+    for kind, two in zip(("mse", "marks"), of_two, strict=True):
+        one = trained(tmp_path / f"one-{kind}", kind)
+        np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-5)
+        np.testing.assert_allclose(two["weights"], one["weights"], atol=1e-5)
 
 
 def test_a_run_in_half_precision_ends_in_float32(tmp_path):

@@ -31,6 +31,7 @@ from hilum.training.detection_views import CropVariety, DetectionViews
 from hilum.training.fit import FitSettings, Views, check_fold, fit
 from hilum.training.implants import Implant, Implants, cut_implant
 from hilum.training.scenes import Scene
+from hilum.training.sharing import total_over_devices
 
 LEAST_MINED = 0.1
 LARGEST_MINED_MM = 20.0
@@ -162,7 +163,7 @@ def train_detection(
         fit(
             model,
             batches,
-            loss=marks_loss,
+            loss=shared_marks_loss,
             folder=folder / name,
             settings=chosen,
             callbacks=callbacks,
@@ -179,6 +180,14 @@ def train_detection(
         )
         run("second", mined, again)
     return model
+
+
+def shared_marks_loss(answer: Any, found: Any) -> Any:
+    """Compute `hilum.nn.losses.marks_loss`, divided by the nodules of the whole batch.
+
+    Takes and returns what that does; on one device it is the same.
+    """
+    return marks_loss(answer, found, total=total_over_devices)
 
 
 def load_implants(data: Path) -> tuple[Implant, ...]:

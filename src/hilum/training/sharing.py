@@ -88,6 +88,21 @@ def sharing() -> int:
     return int(tf.distribute.get_strategy().num_replicas_in_sync)
 
 
+def total_over_devices(count: Any) -> Any:
+    """Sum a count over the devices that share a batch, inside a step.
+
+    Args:
+        count: A tensor, of each device.
+    """
+    if sharing() == 1:
+        return count
+    tf = require("tensorflow", extra="train", to="to train on several devices")
+    context = tf.distribute.get_replica_context()
+    if context is None:  # Keras only asks for shapes, before the first step
+        return count
+    return context.all_reduce("sum", count)
+
+
 def compute_in_float32(model: keras.Model) -> None:
     """Let a trained model compute in float32, as it is used and exported."""
     for layer in _layers(model):
