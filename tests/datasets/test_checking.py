@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from hilum._talk import Talk
 from hilum.cli import main
 from hilum.datasets.checking import check_dataset, digest_of, spread
 from hilum.errors import InputError
@@ -82,3 +83,15 @@ def test_a_folder_that_cannot_be_written_is_told(example, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="Cannot write"):
         check_dataset(example("boxes"), out=tmp_path / "file" / "out")
+
+
+def test_long_work_says_where_it_is_without_a_terminal(capsys, monkeypatch):
+    seconds = iter([0.0, 1.0, 10.0, 40.0, 41.0, 50.0])
+    monkeypatch.setattr("hilum._talk.perf_counter", lambda: next(seconds))
+    talk = Talk(quiet=False)  # at 0 s
+    talk("check")  # at 1 s
+    talk.at("scan 1 of 3")  # at 10 s: too soon
+    talk.at("scan 2 of 3")  # at 40 s
+    assert capsys.readouterr().err == "hilum: reading the scans: scan 2 of 3\n"
+    Talk(quiet=True).at("scan 3 of 3")
+    assert capsys.readouterr().err == ""

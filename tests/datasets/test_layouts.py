@@ -1,6 +1,8 @@
 """Each layout, opened: by hand, by what is missing, and by what is wrong."""
 
+import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,9 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hilum.datasets import LAYOUTS, open_dataset
+from hilum.datasets.cutting import cut_nodules
 from hilum.datasets.lidc_folder import annotated, grid_of, load_readings
 from hilum.datasets.luna16 import read_candidates, read_excluded
-from hilum.datasets.nlst import Outcome, Unusable, outcome_after, read_participants
+from hilum.datasets.nlst import (
+    Outcome,
+    Unusable,
+    outcome_after,
+    read_nlst,
+    read_participants,
+)
 from hilum.errors import InputError
 from hilum.sources import read_ct
 
@@ -329,3 +338,47 @@ def test_what_is_no_data_set_says_what_each_needs(tmp_path, example):
         open_dataset(tmp_path / "absent")
     with pytest.raises(InputError, match="hilum train malignancy"):
         open_dataset(example("nodules"))
+
+
+def test_a_series_that_becomes_no_volume_has_no_grid(example, monkeypatch):
+    broken = SimpleNamespace(uid="1.2.3", plan=None, problem="It has one slice.")
+    monkeypatch.setattr(
+        "hilum.datasets.lidc_folder.choose_series", lambda *_, **__: (broken, ())
+    )
+    case = open_dataset(example("lidc")).cases[0]
+    with pytest.raises(InputError, match="one slice"):
+        grid_of(case)
+
+
+def test_a_folder_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("hilum.datasets.opening.is_luna16", refuse)
+    with pytest.raises(InputError, match="Permission denied"):
+        open_dataset(tmp_path)
+
+
+def test_nlst_needs_its_table(tmp_path):
+    with pytest.raises(InputError, match="no table of participants"):
+        read_nlst(tmp_path)
+
+
+def test_readers_who_outlined_nothing_give_no_nodules(example, tmp_path):
+    folder = copy_of(example("lidc"), tmp_path)
+    for path in folder.rglob("*.xml"):
+        kept = re.sub("<unblindedReadNodule>.*?</unblindedReadNodule>", "",
+                      path.read_text())  # fmt: skip
+        path.write_text(kept)
+    with pytest.raises(InputError, match="outlined no nodule"):
+        cut_nodules(open_dataset(folder), tmp_path / "nodules")
+
+
+def test_cutting_goes_on_after_the_last_whole_scan(example, tmp_path):
+    data, told = open_dataset(example("lidc")), []
+    count = cut_nodules(data, tmp_path, talk=told.append)
+    assert len(told) == 3
+    done = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "image").iterdir()}
+    assert cut_nodules(data, tmp_path) == count == len(done)
+    again = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "image").iterdir()}
+    assert again == done

@@ -1,6 +1,7 @@
 """The reader files of LIDC: outlines by hand, damaged files, and the real ones."""
 
 import csv
+import itertools
 import math
 import zipfile
 
@@ -10,6 +11,7 @@ import pytest
 from hilum.datasets import open_dataset
 from hilum.datasets.lidc import read_lidc
 from hilum.datasets.lidc_folder import grid_of
+from hilum.datasets.pieces import read_piece_mask
 from hilum.dicom import read_dicom
 from hilum.errors import InputError
 from hilum.space import Grid
@@ -174,6 +176,19 @@ def test_the_real_files_agree_with_the_annotations(real_data, real_readings):
         assert 0.75 < near.diameter_mm / float(row["diameter_mm"]) < 1.05
 
 
+def shifted_overlaps(voxels, grid, path):
+    """Dice of voxels with a mask, for each shift by at most a voxel."""
+    mask = read_piece_mask(path)
+    index = np.rint(mask.grid.to_index(grid.to_world(voxels))).astype(int)
+    found = {}
+    for shift in itertools.product((0, 1, -1), repeat=3):
+        moved = index + shift
+        inside = ((moved >= 0) & (moved < mask.voxels.shape)).all(axis=1)
+        both = mask.voxels[tuple(moved[inside].T)].sum()
+        found[shift] = 2 * both / (len(voxels) + mask.voxels.sum())
+    return found
+
+
 @pytest.mark.real
 @pytest.mark.slow
 def test_the_real_files_agree_with_the_folder_of_nodules(real_data, real_readings):
@@ -195,5 +210,9 @@ def test_the_real_files_agree_with_the_folder_of_nodules(real_data, real_reading
             for name in ("malignancy", "texture", "spiculation", "calcification"):
                 mean = getattr(near.ratings, name)
                 assert mean == pytest.approx(float(row[f"{name}_mean"]), abs=1e-3)
+            mask = real_data / "nodules" / "nodule_mask" / row["file"]
+            overlaps = shifted_overlaps(near.voxels, grid_of(case), mask)
+            # theirs holds the outline too, ours what lies inside; no shift fits better
+            assert overlaps[0, 0, 0] == max(overlaps.values()) > 0.7
             compared += 1
     assert compared == 14
