@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hilum._names import name_of
 from hilum.datasets.cases import Case, DataSet
 from hilum.datasets.lidc import Reading, ReadNodule
 from hilum.datasets.lidc_folder import load_readings
@@ -56,8 +57,8 @@ def cut_nodules(
     readings = load_readings(data)
     if not readings:
         raise InputError(
-            f"`{data.folder.name}` has boxes or labels and no outlines of readers, and "
-            "masks and ratings are learned from outlines. Give a folder of LIDC with "
+            f"`{name_of(data.folder)}` has boxes or labels and no outlines of readers, "
+            "and masks and ratings are learned from outlines. Give a folder of LIDC with "
             "its reader files, or one with nodules.csv, image/ and nodule_mask/."
         )
     rows: list[dict[str, str]] = []
@@ -76,7 +77,7 @@ def cut_nodules(
     if not rows:
         raise InputError(
             f"The readers outlined no nodule in the {len(data)} scans of "
-            f"`{data.folder.name}`. Are the reader files of other scans?"
+            f"`{name_of(data.folder)}`. Are the reader files of other scans?"
         )
     _write_table(out / "nodules.csv", rows)
     return len(rows)

@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from hilum._names import name_of
 from hilum.datasets.cases import Case, DataSet, Gap
 from hilum.datasets.tables import read_rows
 from hilum.errors import InputError
@@ -79,8 +80,8 @@ def read_dsb2017(folder: Path) -> DataSet:
             )
     if not cases:
         raise InputError(
-            f"There is no folder of a patient in `{stages[0].name}`. Unpack stage1.7z "
-            "there: a folder each, with its slices."
+            f"There is no folder of a patient in `{name_of(stages[0])}`. Unpack "
+            "stage1.7z there: a folder each, with its slices."
         )
     gaps = tuple(_gaps(root, cases, labels, set.union(*sampled)))
     return DataSet(

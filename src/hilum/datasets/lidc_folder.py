@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from hilum._names import name_of
 from hilum.datasets.cases import Case, DataSet, Gap, ends
 from hilum.datasets.lidc import Reading, read_lidc
 from hilum.datasets.walking import find_scans, first_header
@@ -84,7 +85,7 @@ def read_lidc_folder(folder: Path) -> DataSet:
         )
     if not cases:
         raise InputError(
-            f"There is no CT series in `{folder.name}`. Expected "
+            f"There is no CT series in `{name_of(folder)}`. Expected "
             "PATIENT/STUDY/SERIES/ with DICOM files, as LIDC-IDRI is published."
         )
     gaps = []

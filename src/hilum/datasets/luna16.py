@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hilum._names import name_of
 from hilum.datasets.cases import Case, DataSet, Gap, ends
 from hilum.datasets.scans import CERTAIN_READERS, read_annotations
 from hilum.datasets.tables import each_row, read_rows
@@ -60,7 +61,7 @@ def read_luna16(folder: Path) -> DataSet:
     table = find_table(folder, "annotations.csv")
     if table is None:
         raise InputError(
-            f"`{folder.name}` has subsets as LUNA16 does, but no annotations.csv. "
+            f"`{name_of(folder)}` has subsets as LUNA16 does, but no annotations.csv. "
             "Copy it from the data page of LUNA16 beside them."
         )
     known, named = read_annotations(table)
@@ -84,8 +85,8 @@ def read_luna16(folder: Path) -> DataSet:
         )
     if not cases:
         raise InputError(
-            f"There is no .mhd file in `{folder.name}`. Unpack subset0.zip and so on "
-            "there."
+            f"There is no .mhd file in `{name_of(folder)}`. Unpack subset0.zip and so "
+            "on there."
         )
     return DataSet(
         layout="luna16",

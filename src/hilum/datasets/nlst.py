@@ -36,6 +36,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hilum._names import name_of
 from hilum.datasets.cases import Case, DataSet, Gap
 from hilum.datasets.tables import Row, columns_of, number_in, read_rows
 from hilum.datasets.walking import find_scans, first_header
@@ -159,8 +160,8 @@ def read_nlst(folder: Path) -> DataSet:
     table = find_participants(folder)
     if table is None:
         raise InputError(
-            f"`{folder.name}` holds no table of participants of NLST: a CSV with pid, "
-            "scr_days0, candx_days and fup_days."
+            f"`{name_of(folder)}` holds no table of participants of NLST: a CSV with "
+            "pid, scr_days0, candx_days and fup_days."
         )
     participants = read_participants(table)
     cases: list[Case] = []
@@ -179,8 +180,8 @@ def read_nlst(folder: Path) -> DataSet:
         cases.append(_case(study, pid, screen, row, outcome))
     if not cases:
         raise InputError(
-            f"`{folder.name}` holds no CT of a participant in `{table.name}` with a "
-            f"label ({dict(left_out)} left out). Expected PARTICIPANT/STUDY/SERIES/ "
+            f"`{name_of(folder)}` holds no CT of a participant in `{table.name}` with "
+            f"a label ({dict(left_out)} left out). Expected PARTICIPANT/STUDY/SERIES/ "
             "with slices, and the date of the study in 1999 to 2001."
         )
     ids = Counter(case.id for case in cases)

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from hilum._names import name_of
 from hilum.datasets import NoduleCase, load_nodule, read_nodules
 from hilum.datasets.tables import columns_of, number_in, read_rows
 from hilum.errors import InputError
@@ -113,7 +114,7 @@ def find_worst(
         found = Worst(tuple(sorted(listed, key=_order)))
     else:
         raise InputError(
-            f"`{truth.name}` has neither nodules.csv (rated nodules) nor "
+            f"`{name_of(truth)}` has neither nodules.csv (rated nodules) nor "
             "annotations.csv and seriesuids.csv (detections)."
         )
     if out is not None:

@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from hilum._names import name_of
 from hilum.datasets.cases import Case, DataSet
 from hilum.datasets.lidc import Reading
 from hilum.datasets.lidc_folder import annotated, load_readings
@@ -66,8 +67,8 @@ def read_training_scans(data: Path) -> TrainingScans:
     marked = [case for case in cases if case.annotations is not None]
     if not marked:
         raise InputError(
-            f"`{found.folder.name}` (layout {found.layout}) has no boxes of nodules, "
-            "which a detector learns from. Add annotations.csv with seriesuid, coordX, "
+            f"`{name_of(found.folder)}` (layout {found.layout}) has no boxes of "
+            "nodules, which a detector learns from. Add annotations.csv with seriesuid, coordX, "
             "coordY, coordZ and diameter_mm, or reader files of LIDC. Labels of "
             "patients alone serve `hilum calibrate` and `hilum evaluate`."
         )
