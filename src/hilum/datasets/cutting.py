@@ -57,9 +57,10 @@ def cut_nodules(
     readings = load_readings(data)
     if not readings:
         raise InputError(
-            f"`{name_of(data.folder)}` has boxes or labels and no outlines of readers, "
-            "and masks and ratings are learned from outlines. Give a folder of LIDC with "
-            "its reader files, or one with nodules.csv, image/ and nodule_mask/."
+            f"`{name_of(data.folder)}` has no outlines of readers, and masks and "
+            "ratings are learned from outlines, not from boxes or labels. Give a "
+            "folder of LIDC with its reader files, or one with nodules.csv, image/ and "
+            "nodule_mask/."
         )
     rows: list[dict[str, str]] = []
     with writing(out):

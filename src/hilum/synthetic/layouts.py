@@ -97,10 +97,14 @@ def write_example(
     return {"layout": layout, "folder": str(out), "scans": settings.cases}
 
 
-@lru_cache(maxsize=8)
 def _phantom(settings: ExampleSettings, number: int, *, again: int = 1) -> Phantom:
-    lesions = () if number % _HEALTHY == _HEALTHY - 1 else None
-    return make_phantom(settings.scan(number, again=again), lesions)
+    """Scan a patient; the last few scans are kept for the next layout."""
+    return _scanned(settings.scan(number, again=again), number % _HEALTHY != 2)
+
+
+@lru_cache(maxsize=8)
+def _scanned(scan: PhantomSettings, is_ill: bool) -> Phantom:
+    return make_phantom(scan, None if is_ill else ())
 
 
 def _boxes_of(phantom: Phantom) -> list[Sequence[object]]:

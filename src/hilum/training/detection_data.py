@@ -68,9 +68,10 @@ def read_training_scans(data: Path) -> TrainingScans:
     if not marked:
         raise InputError(
             f"`{name_of(found.folder)}` (layout {found.layout}) has no boxes of "
-            "nodules, which a detector learns from. Add annotations.csv with seriesuid, coordX, "
-            "coordY, coordZ and diameter_mm, or reader files of LIDC. Labels of "
-            "patients alone serve `hilum calibrate` and `hilum evaluate`."
+            "nodules, which a detector learns from. Add annotations.csv with "
+            "seriesuid, coordX, coordY, coordZ and diameter_mm, or reader files of "
+            "LIDC. Labels of patients alone serve `hilum calibrate` and `hilum "
+            "evaluate`."
         )
     unsure = read_excluded(found.excluded) if found.excluded else {}
     return TrainingScans(
