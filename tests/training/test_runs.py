@@ -215,6 +215,7 @@ def test_labels_of_patients_are_no_boxes(example, layout):
 def test_boxes_are_no_outlines(example, tmp_path, layout):
     with pytest.raises(InputError, match="no outlines of readers"):
         train("segmentation", example(layout), tmp_path / "run")
+    assert not (tmp_path / "run" / "run.toml").exists()  # other settings may follow
 
 
 @pytest.mark.slow

@@ -111,8 +111,9 @@ def train(
     settings = settings if settings is not None else SETTINGS[what]()
     run = run or RunSettings()
     with shared(run.devices, precision=run.precision):
-        _claim(what, out, settings, run)
+        _check_folder(what, out, settings, run)
         _describe(what, data, out, settings, command)
+        _write_settings(what, out, settings, run)
         callbacks = [EventLog()] if run.tensorboard else []
         return _train(what, data, out, settings, callbacks, fold)
 
@@ -143,21 +144,26 @@ def _train(
     return {mask: figure.to_json() for mask, figure in figures.items()}
 
 
-def _claim(what: str, out: Path, settings: Any, run: RunSettings) -> None:
-    """Write run.toml, or refuse a folder whose run.toml says something else."""
+def _check_folder(what: str, out: Path, settings: Any, run: RunSettings) -> None:
+    """Make the folder, or refuse one whose run.toml says something else."""
+    path = out / "run.toml"
+    with writing(path):
+        out.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        begun, how = read_run_settings(what, path)
+        if begun != settings or how.precision != run.precision:
+            raise InputError(
+                f"`{out.name}` holds a run with other settings, in run.toml. "
+                "Choose another folder, or delete that one."
+            )
+
+
+def _write_settings(what: str, out: Path, settings: Any, run: RunSettings) -> None:
+    """Write run.toml, once the data has proven to be usable."""
     path = out / "run.toml"
     text = to_toml({what: to_table(settings), "run": to_table(run)})
-    with writing(path):
-        if path.exists():
-            begun, how = read_run_settings(what, path)
-            if begun != settings or how.precision != run.precision:
-                raise InputError(
-                    f"`{out.name}` holds a run with other settings, in run.toml. "
-                    "Choose another folder, or delete that one."
-                )
-        out.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
-            file.write(text.encode())
+    with writing(path), replacing(path) as file:
+        file.write(text.encode())
 
 
 def _describe(
