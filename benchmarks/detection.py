@@ -46,9 +46,9 @@ from hilum.stages.nodules import NoduleDetector
 from hilum.training.detection import (
     DetectionSettings,
     load_implants,
-    load_scenes,
     train_detection,
 )
+from hilum.training.detection_data import load_scenes, read_training_scans
 from hilum.training.detection_views import DetectionViews
 from hilum.training.fit import FitSettings, Views, fit
 from hilum.training.implants import Implant, Implants, insert
@@ -217,7 +217,7 @@ def split_off(implants: Sequence[Implant]) -> tuple[list[Implant], list[Implant]
 def train(run: Path, settings: DetectionSettings, *, ship: bool) -> None:
     """Train the network of each fold, or go on with the first on all patients."""
     data = prepare(run)
-    scenes = load_scenes(read_scans(data), data, run / "scenes")
+    scenes = load_scenes(read_training_scans(data), run / "scenes")
     implants = load_implants(data)
     if ship:
         model = keras.models.load_model(run / "fold-0.keras", compile=False)
@@ -369,7 +369,7 @@ def judge_hard(run: Path) -> dict[str, dict[str, list[Outcome]]]:
         Sort of nodule to detector to outcomes; false positives are those of all.
     """
     data = prepare(run)
-    scenes = load_scenes(read_scans(data), data, run / "scenes")
+    scenes = load_scenes(read_training_scans(data), run / "scenes")
     aside = split_off(load_implants(data))[1]
     outcomes: dict[str, dict[str, list[Outcome]]] = {}
     for fold, patients in _trained(run):

@@ -38,3 +38,19 @@ def orthanc(tmp_path_factory):
 
     with running_orthanc(tmp_path_factory.mktemp("orthanc")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory):
+    """Folder of a small synthetic data set of a layout, made once; never change it."""
+    from hilum.synthetic import ExampleSettings, write_example  # noqa: PLC0415
+
+    root = tmp_path_factory.mktemp("examples")
+    tiny = ExampleSettings(shape=(40, 64, 64), spacing_mm=(7.0, 5.6, 5.6))
+
+    def made(layout):
+        if not (root / layout).exists():
+            write_example(layout, root / layout, settings=tiny)
+        return root / layout
+
+    return made

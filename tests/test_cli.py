@@ -254,9 +254,11 @@ FUNCTIONS = {
     "primer": (export_site, write_sheet, make_server, Runs),
 }
 ALIASES = {"age": "age_years", "export": "out", "sheet": "out", "browser": "out"}
+RUN = {"devices", "precision", "tensorboard"}
+"""Fields of `hilum.training.runs.RunSettings`."""
 NETWORKS = {
     "evaluate": {"what"},
-    "train": {"what", "data", "out", "settings"},
+    "train": {"what", "data", "out", "settings", "fold", *RUN},
     "export": {"source", "out", "precision", "calibration"},
 }
 SERVICE = {"serve", "token", "listen", "deidentify"}
@@ -265,7 +267,7 @@ SERVICE = {"serve", "token", "listen", "deidentify"}
 
 def test_every_command_has_its_public_function():
     commands = cli._parser()._subparsers._group_actions[0].choices
-    assert set(commands) == {*FUNCTIONS, *NETWORKS, *SERVICE, "risk"}
+    assert set(commands) == {*FUNCTIONS, *NETWORKS, *SERVICE, "risk", "data"}
     for name, command in commands.items():
         if name not in FUNCTIONS:
             continue
@@ -293,7 +295,7 @@ def test_the_commands_over_networks_have_their_functions():
     ):
         told = {a.dest for a in commands[name]._actions}
         assert told == NETWORKS[name] | {"help", "quiet", "debug"}
-        assert told - {"what", "help", "quiet", "debug"} <= set(
+        assert told - {"what", "help", "quiet", "debug", *RUN} <= set(
             inspect.signature(function).parameters
         )
 
@@ -421,6 +423,7 @@ def test_each_evaluation_has_its_function():
     assert set(kinds) == set(functions)
     for name, function in functions.items():
         told = {a.dest for a in kinds[name]._actions} - {"help", "quiet", "debug"}
+        told -= {"card", "name", "trained"}  # of `write_card`
         assert told == set(inspect.signature(function).parameters) - {"progress"}
 
 

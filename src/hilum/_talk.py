@@ -19,12 +19,15 @@ STAGES = {
     "compare": "comparing the nodules",
     "write": "writing the documents",
     "phantom": "building a chest",
+    "check": "reading the scans",
     "train": "training",
     "export": "exporting",
     "evaluate": "judging",
     "deidentify": "copying without the person",
     "lessons": "writing the lessons",
 }
+
+_EVERY_SECONDS = 30
 
 
 class Talk(AbstractContextManager["Talk"]):
@@ -35,6 +38,7 @@ class Talk(AbstractContextManager["Talk"]):
         self._status: Any = None
         self._stage: str | None = None
         self._start = 0.0
+        self._said = perf_counter()
 
     def __enter__(self) -> Self:
         """Start the moving line, on a terminal."""
@@ -57,6 +61,15 @@ class Talk(AbstractContextManager["Talk"]):
         self._stage, self._start = stage, perf_counter()
         if self._status is not None:
             self._status.update(f"hilum: {STAGES.get(stage, stage)} …")
+
+    def at(self, text: str) -> None:
+        """Say how far the stage is; where no line moves, twice a minute."""
+        stage = STAGES.get(self._stage or "", self._stage or "")
+        if self._status is not None:
+            self._status.update(f"hilum: {stage}: {text} …")
+        elif not self._quiet and perf_counter() - self._said > _EVERY_SECONDS:
+            self._said = perf_counter()
+            sys.stderr.write(f"hilum: {stage}: {text}\n")
 
     def say(self, text: str) -> None:
         """Say something that is not progress."""

@@ -6,6 +6,7 @@ provenance and for writing a settings file that reproduces a run.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -105,6 +106,32 @@ def to_table(settings: object) -> dict[str, Any]:
         elif value is not None:
             table[item.name] = value
     return table
+
+
+def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write tables as TOML; `read_settings` reads them back.
+
+    Args:
+        tables: Name of the table to what `to_table` gave.
+
+    Example:
+        >>> print(to_toml({"train": {"folds": 5, "fit": {"seed": 0}}}), end="")
+        [train]
+        folds = 5
+        <BLANKLINE>
+        [train.fit]
+        seed = 0
+    """
+    return "\n".join(_to_toml(name, table) for name, table in tables.items())
+
+
+def _to_toml(name: str, table: Mapping[str, Any]) -> str:
+    """Write one table, and those inside it after it."""
+    inner = {k: v for k, v in table.items() if isinstance(v, Mapping)}
+    own = [f"{k} = {json.dumps(v)}\n" for k, v in table.items() if k not in inner]
+    parts = [f"[{name}]\n{''.join(own)}"]
+    parts += [_to_toml(f"{name}.{key}", value) for key, value in inner.items()]
+    return "\n".join(parts)
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:

@@ -1,13 +1,17 @@
 """The reader files of LIDC: outlines by hand, damaged files, and the real ones."""
 
 import csv
+import itertools
 import math
 import zipfile
 
 import numpy as np
 import pytest
 
+from hilum.datasets import open_dataset
 from hilum.datasets.lidc import read_lidc
+from hilum.datasets.lidc_folder import grid_of
+from hilum.datasets.pieces import read_piece_mask
 from hilum.dicom import read_dicom
 from hilum.errors import InputError
 from hilum.space import Grid
@@ -148,10 +152,15 @@ def test_what_cannot_be_read_is_refused(tmp_path, name):
         read_lidc(tmp_path / name)
 
 
+@pytest.fixture(scope="module")
+def real_readings(real_data):
+    return read_lidc(real_data / "labels" / "lidc-xml.zip")
+
+
 @pytest.mark.real
 @pytest.mark.slow
-def test_the_real_files_agree_with_the_annotations(real_data):
-    readings = read_lidc(real_data / "labels" / "lidc-xml.zip")
+def test_the_real_files_agree_with_the_annotations(real_data, real_readings):
+    readings = real_readings
     assert len(readings) == 1018  # the CT scans of LIDC-IDRI
     with (real_data / "annotations.csv").open(newline="") as file:
         rows = [r for r in csv.DictReader(file) if r["patient"] == "LIDC-IDRI-0012"]
@@ -165,3 +174,45 @@ def test_the_real_files_agree_with_the_annotations(real_data):
         assert near.readers == int(row["readers"])
         # the table has the mean of the readers' volumes, this what half agree on
         assert 0.75 < near.diameter_mm / float(row["diameter_mm"]) < 1.05
+
+
+def shifted_overlaps(voxels, grid, path):
+    """Dice of voxels with a mask, for each shift by at most a voxel."""
+    mask = read_piece_mask(path)
+    index = np.rint(mask.grid.to_index(grid.to_world(voxels))).astype(int)
+    found = {}
+    for shift in itertools.product((0, 1, -1), repeat=3):
+        moved = index + shift
+        inside = ((moved >= 0) & (moved < mask.voxels.shape)).all(axis=1)
+        both = mask.voxels[tuple(moved[inside].T)].sum()
+        found[shift] = 2 * both / (len(voxels) + mask.voxels.sum())
+    return found
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_the_real_files_agree_with_the_folder_of_nodules(real_data, real_readings):
+    with (real_data / "nodules" / "nodules.csv").open(newline="") as file:
+        rows = {}
+        for row in csv.DictReader(file):
+            rows.setdefault(row["seriesuid"], []).append(row)
+    compared = 0
+    for case in open_dataset(real_data):
+        if case.id not in real_readings:
+            continue
+        found = real_readings[case.id].nodules(grid_of(case))
+        for row in rows.get(case.id, ()):
+            center = [float(row[f"coord{axis}"]) for axis in "XYZ"]
+            near = min(found, key=lambda n: math.dist(n.annotation.center_mm, center))
+            assert math.dist(near.annotation.center_mm, center) < 0.5
+            assert near.annotation.readers == int(row["readers"])
+            assert 0.95 < near.annotation.diameter_mm / float(row["diameter_mm"]) < 1.1
+            for name in ("malignancy", "texture", "spiculation", "calcification"):
+                mean = getattr(near.ratings, name)
+                assert mean == pytest.approx(float(row[f"{name}_mean"]), abs=1e-3)
+            mask = real_data / "nodules" / "nodule_mask" / row["file"]
+            overlaps = shifted_overlaps(near.voxels, grid_of(case), mask)
+            # theirs holds the outline too, ours what lies inside; no shift fits better
+            assert overlaps[0, 0, 0] == max(overlaps.values()) > 0.7
+            compared += 1
+    assert compared == 14

@@ -22,13 +22,15 @@ from hilum._version import __version__
 from hilum.cli.assess import add_assess, add_series, add_source
 from hilum.cli.clinical import add_risk
 from hilum.cli.compare import add_compare
+from hilum.cli.data import add_data
 from hilum.cli.deidentify import add_deidentify
 from hilum.cli.listen import add_listen
-from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
+from hilum.cli.networks import add_calibrate, add_evaluate, add_export
 from hilum.cli.primer import add_primer
 from hilum.cli.report import add_report
 from hilum.cli.service import add_serve, add_token
 from hilum.cli.submission import add_submission
+from hilum.cli.train import add_train
 from hilum.errors import HilumError
 
 Commands = Any
@@ -119,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         add_primer,
     ):
         add(commands)
-    inner = [*add_risk(commands), *add_evaluate(commands)]
+    inner = [*add_risk(commands), *add_evaluate(commands), *add_data(commands)]
     for command in [*commands.choices.values(), *inner]:  # also after the name
         command.add_argument(
             "--debug", action="store_true", default=argparse.SUPPRESS, help=HIDDEN

@@ -1,4 +1,4 @@
-"""The commands over networks: train, export, evaluate."""
+"""The commands over networks: export, evaluate."""
 
 from __future__ import annotations
 
@@ -8,73 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hilum.errors import InputError
-
 Commands = Any
 """argparse keeps the type of its subparsers private."""
-
-
-def add_train(commands: Commands) -> None:
-    """Add `hilum train`."""
-    command = commands.add_parser(
-        "train", help="train networks on data of one's own, a fold at a time"
-    )
-    command.add_argument("what", choices=("malignancy", "nodules", "segmentation"))
-    command.add_argument(
-        "data", type=Path,
-        help="folder with nodules.csv, image/ and nodule_mask/; for nodules one with "
-        "annotations.csv and ct/",
-    )  # fmt: skip
-    command.add_argument(
-        "out", type=Path, help="folder for the run; an interrupted one goes on"
-    )
-    command.add_argument(
-        "--settings", type=Path, metavar="TOML", help="settings, in a table [WHAT]"
-    )
-    command.set_defaults(run=_train)
-
-
-def _train(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
-    from hilum._optional import require  # noqa: PLC0415  keeps --help quick
-    from hilum.settings import fill, read_settings  # noqa: PLC0415
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its greetings are not ours
-    require("keras", extra="train", to="to train networks")
-    tables = read_settings(args.settings) if args.settings else {}
-    if set(tables) - {args.what}:
-        raise InputError(
-            f"Unknown table [{min(set(tables) - {args.what})}] in the settings file; "
-            f"expected [{args.what}] alone."
-        )
-    talk("train")
-    if args.what == "segmentation":
-        from hilum.training.segmentation import (  # noqa: PLC0415
-            SegmentationSettings,
-            train_segmentation,
-        )
-
-        outlines = fill(SegmentationSettings, tables.get(args.what, {}), table="train")
-        return train_segmentation(args.data, args.out, settings=outlines)
-    if args.what == "nodules":
-        from hilum.training.detection import (  # noqa: PLC0415
-            DetectionSettings,
-            train_nodules,
-        )
-
-        marks = fill(DetectionSettings, tables.get(args.what, {}), table="train")
-        return train_nodules(args.data, args.out, settings=marks)
-    from hilum.training.malignancy import (  # noqa: PLC0415
-        MalignancySettings,
-        train_malignancy,
-    )
-    from hilum.training.malignancy_report import report_malignancy  # noqa: PLC0415
-    from hilum.training.typical import write_typical  # noqa: PLC0415
-
-    ratings = fill(MalignancySettings, tables.get(args.what, {}), table="train")
-    predictions = train_malignancy(args.data, args.out, settings=ratings)
-    figures = report_malignancy(predictions, args.out)
-    write_typical(args.data, args.out / "malignancy.keras")
-    return {mask: figure.to_json() for mask, figure in figures.items()}
 
 
 def add_export(commands: Commands) -> None:
@@ -125,6 +60,47 @@ def add_evaluate(commands: Commands) -> list[argparse.ArgumentParser]:
     return list(what.choices.values())
 
 
+def _add_card(command: argparse.ArgumentParser) -> None:
+    """Add what writes a model card of an evaluation."""
+    command.add_argument(
+        "--card", type=Path, metavar="MD", help="write a model card with the figures"
+    )
+    command.add_argument("--name", default="unnamed", help="of the model, on its card")
+    command.add_argument(
+        "--run", dest="trained", type=Path, metavar="DIR",
+        help="folder of its training, which the card tells of",
+    )  # fmt: skip
+
+
+def _add_parts(command: argparse.ArgumentParser) -> None:
+    """Add what parts a cohort, and what it is compared with."""
+    command.add_argument(
+        "--by", type=Path, metavar="CSV", help="facts by id: figures of parts by each"
+    )
+    command.add_argument(
+        "--against", type=Path, metavar="CSV", help="other predictions, to compare"
+    )
+    _add_card(command)
+
+
+def _carded(
+    args: argparse.Namespace, truth: Path, figures: dict[str, Any]
+) -> dict[str, Any]:
+    """Write the card, if one is asked for, and give the figures."""
+    if args.card is not None:
+        from hilum.evaluation.card import CardFacts, write_card  # noqa: PLC0415
+
+        facts = CardFacts(
+            what=args.what,
+            name=args.name,
+            truth=truth,
+            predictions=getattr(args, "predictions", None),
+            run=args.trained,
+        )
+        write_card(figures, facts, args.card)
+    return figures
+
+
 def _add_evaluate_nodules(what: Commands) -> None:
     command = what.add_parser("nodules", help="the networks, on a folder of nodules")
     command.add_argument(
@@ -138,6 +114,7 @@ def _add_evaluate_nodules(what: Commands) -> None:
         "--segmentation", default="segmentation", metavar="WEIGHTS",
         help="name, .keras or .xml; default: those that are shipped",
     )  # fmt: skip
+    _add_card(command)
     command.set_defaults(run=_evaluate_nodules)
 
 
@@ -160,6 +137,7 @@ def _add_evaluate_luna16(what: Commands) -> None:
     command.add_argument(
         "--force", action="store_true", help="score in spite of likely mistakes"
     )
+    _add_parts(command)
     command.set_defaults(run=_evaluate_luna16)
 
 
@@ -167,15 +145,14 @@ def _add_evaluate_patients(what: Commands) -> None:
     command = what.add_parser("dsb2017", help="probabilities of patients: log loss")
     command.add_argument("labels", type=Path, help="CSV: id,cancer (0 or 1)")
     command.add_argument("predictions", type=Path, help="CSV: id,cancer (probability)")
+    _add_parts(command)
     command.set_defaults(run=_evaluate_dsb2017)
     command = what.add_parser("patient", help="probabilities by year, by follow-up")
     command.add_argument("truth", type=Path, help="CSV: id,years,event (0 or 1)")
     command.add_argument(
         "predictions", type=Path, help="CSV: id,year_1,...,year_6, or id,cancer"
     )
-    command.add_argument(
-        "--against", type=Path, metavar="CSV", help="other predictions, to compare"
-    )
+    _add_parts(command)
     command.set_defaults(run=_evaluate_patients)
     command = what.add_parser("segmentation", help="masks, by overlap and distance")
     command.add_argument("truth", type=Path, help="a mask, or a folder of masks")
@@ -205,16 +182,20 @@ def _evaluate_dsb2017(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
     from hilum.evaluation.dsb2017 import evaluate_dsb2017  # noqa: PLC0415
 
     talk("evaluate")
-    return evaluate_dsb2017(args.labels, args.predictions).to_json()
+    found = evaluate_dsb2017(
+        args.labels, args.predictions, by=args.by, against=args.against
+    )
+    return _carded(args, args.labels, found.to_json())
 
 
 def _evaluate_patients(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
     from hilum.evaluation.outcomes import evaluate_patients  # noqa: PLC0415
 
     talk("evaluate")
-    return evaluate_patients(
-        args.truth, args.predictions, against=args.against
-    ).to_json()
+    found = evaluate_patients(
+        args.truth, args.predictions, against=args.against, by=args.by
+    )
+    return _carded(args, args.truth, found.to_json())
 
 
 def _evaluate_segmentation(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
@@ -232,7 +213,7 @@ def _evaluate_nodules(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
         args.folder, malignancy=args.malignancy, segmentation=args.segmentation
     )
     folder, own = (figures[name].to_json() for name in ("folder", "own"))
-    return {**folder, "own_outline": own}
+    return _carded(args, args.folder, {**folder, "own_outline": own})
 
 
 def _evaluate_luna16(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
@@ -245,5 +226,7 @@ def _evaluate_luna16(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
         force=args.force,
         split=args.split,
         plot=args.plot,
+        by=args.by,
+        against=args.against,
     )
-    return figures.to_json()
+    return _carded(args, args.truth, figures.to_json())

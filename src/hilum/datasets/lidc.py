@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree as Tree
@@ -23,6 +23,7 @@ from xml.etree import ElementTree as Tree
 import numpy as np
 import numpy.typing as npt
 
+from hilum.datasets.nodules import Ratings
 from hilum.errors import InputError
 from hilum.findings import Annotation, Point
 from hilum.space import FloatArray, Grid
@@ -34,6 +35,7 @@ _ROOT = "LidcReadMessage"
 _LARGEST_BYTES = 1 << 26
 _SAME_SMALL_MM = 3.0
 _OFF_SLICE = 0.6
+_UNRATED = Ratings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,30 @@ class ReaderMark:
             with a point alone.
         outlines: In the order of the file.
         malignancy: 1 to 5, or None.
+        ratings: All of the reader's ratings, the malignancy among them.
     """
 
     reader: int
     kind: Kind
     outlines: tuple[Outline, ...]
     malignancy: int | None = None
+    ratings: Ratings = _UNRATED
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadNodule:
+    """A nodule, as its readers agreed on it.
+
+    Attributes:
+        annotation: Where, how large, of how many readers.
+        voxels: (n, 3) indices (slice, row, column) that at least half of its readers
+            included.
+        ratings: Means over its readers; None where none of them rated.
+    """
+
+    annotation: Annotation
+    voxels: npt.NDArray[np.int64]
+    ratings: Ratings
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +116,24 @@ class Reading:
         Raises:
             InputError: An outline lies outside the grid.
         """
+        return tuple(nodule.annotation for nodule in self.nodules(grid))
+
+    def nodules(self, grid: Grid) -> tuple[ReadNodule, ...]:
+        """Give the nodules of `annotations`, with their voxels and mean ratings.
+
+        Args:
+            grid: Of the scan, with rows and columns as they were scanned.
+
+        Raises:
+            InputError: An outline lies outside the grid.
+        """
         drawn = [
             (mark, voxels)
             for mark in self.marks
             if mark.kind == "nodule" and len(voxels := _filled(mark, grid))
         ]
-        found = [self._annotation(group, grid) for group in _groups(drawn)]
-        return tuple(sorted(found, key=lambda a: a.center_mm[2]))
+        found = [self._nodule(group, grid) for group in _groups(drawn)]
+        return tuple(sorted(found, key=lambda n: n.annotation.center_mm[2]))
 
     def points(self, grid: Grid, kind: Kind) -> tuple[Point, ...]:
         """Give the points that readers marked; those within 3 mm are one.
@@ -124,7 +155,7 @@ class Reading:
                 kept.append((x, y, z))
         return tuple(kept)
 
-    def _annotation(self, group: list[_Drawn], grid: Grid) -> Annotation:
+    def _nodule(self, group: list[_Drawn], grid: Grid) -> ReadNodule:
         """Find what at least half of the readers of a nodule included."""
         readers = {mark.reader for mark, _ in group}
         by_reader = [
@@ -137,14 +168,15 @@ class Reading:
         agreed = voxels[counts >= len(readers) / 2]
         x, y, z = grid.to_world(agreed.mean(axis=0)).tolist()
         volume = len(agreed) * grid.voxel_mm3
-        rated = [m.malignancy for m, _ in group if m.malignancy is not None]
-        return Annotation(
+        ratings = _mean_ratings([mark.ratings for mark, _ in group])
+        annotation = Annotation(
             self.series_uid,
             (x, y, z),
             math.cbrt(6 / math.pi * volume),
             len(readers),
-            float(np.mean(rated)) if rated else None,
+            ratings.malignancy,
         )
+        return ReadNodule(annotation, agreed, ratings)
 
 
 _Drawn = tuple[ReaderMark, npt.NDArray[np.int64]]
@@ -226,16 +258,38 @@ def _marks(reader: int, session: Tree.Element) -> Iterator[ReaderMark]:
         )
         rating = nodule.findtext(f".//{_NAMESPACE}malignancy")
         is_large = rating is not None or any(len(o.pixels) > 1 for o in outlines)
+        ratings = _ratings(nodule)
         if outlines:
             yield ReaderMark(
                 reader,
                 "nodule" if is_large else "small nodule",
                 outlines,
-                int(rating) or None if rating is not None else None,
+                None if ratings.malignancy is None else int(ratings.malignancy),
+                ratings,
             )
     for other in session.findall(f"{_NAMESPACE}nonNodule"):
         point = _outline(other, other.findall(f"{_NAMESPACE}locus"))
         yield ReaderMark(reader, "non-nodule", (point,))
+
+
+def _ratings(nodule: Tree.Element) -> Ratings:
+    """Read what a reader rated; 0 stands for none."""
+    texts = {
+        item.name: nodule.findtext(f".//{_NAMESPACE}{item.name}")
+        for item in fields(Ratings)
+    }
+    return Ratings(
+        **{name: float(int(text)) or None for name, text in texts.items() if text}
+    )
+
+
+def _mean_ratings(given: list[Ratings]) -> Ratings:
+    """Average each rating over those who gave it."""
+    means: dict[str, float | None] = {}
+    for item in fields(Ratings):
+        known = [v for r in given if (v := getattr(r, item.name)) is not None]
+        means[item.name] = float(np.mean(known)) if known else None
+    return Ratings(**means)
 
 
 def _outline(roi: Tree.Element, points: list[Tree.Element]) -> Outline:

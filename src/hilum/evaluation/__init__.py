@@ -5,7 +5,8 @@ The folder: `ranking` (area under the ROC curve), `agreement` (classes and masks
 patients), `nodules` (all of it over a folder of nodules); `detections` (tables of
 marks), `mistakes` (what makes a FROC curve wrong), `froc`, `luna16` (the protocol);
 `patients` (their tables), `dsb2017`, `outcomes` (follow-up), `survival`, `decisions`,
-`recalibration`, `submission`; `masks`.
+`recalibration`, `submission`; `masks`; `subgroups` (parts of a cohort), `card` (a model
+card of the figures), `worst` (where readers and networks disagree).
 """
 
 from hilum.evaluation.agreement import balanced_accuracy, dice, volume_error
@@ -16,6 +17,7 @@ from hilum.evaluation.calibration import (
     fit_platt,
     reliability,
 )
+from hilum.evaluation.card import CardFacts, write_card
 from hilum.evaluation.decisions import (
     AucDifference,
     NetBenefit,
@@ -24,6 +26,7 @@ from hilum.evaluation.decisions import (
     sensitivity_at,
 )
 from hilum.evaluation.dsb2017 import PatientFigures, evaluate_dsb2017, log_loss
+from hilum.evaluation.froc import compare_cpm
 from hilum.evaluation.intervals import Figure, bootstrap
 from hilum.evaluation.luna16 import DetectionFigures, evaluate_luna16
 from hilum.evaluation.masks import MaskFigures, evaluate_segmentation
@@ -37,14 +40,18 @@ from hilum.evaluation.nodules import (
 from hilum.evaluation.outcomes import OutcomeFigures, evaluate_patients
 from hilum.evaluation.ranking import area_under_curve
 from hilum.evaluation.recalibration import Recalibration, calibrate
+from hilum.evaluation.subgroups import Subgroup
 from hilum.evaluation.submission import Submission, write_submission
 from hilum.evaluation.survival import harrell_c, horizon_auc, uno_c
+from hilum.evaluation.worst import Disagreement, Worst, find_worst
 
 __all__ = [
     "OUTLINES",
     "AucDifference",
     "Bin",
+    "CardFacts",
     "DetectionFigures",
+    "Disagreement",
     "Figure",
     "MaskFigures",
     "NetBenefit",
@@ -54,12 +61,15 @@ __all__ = [
     "PatientFigures",
     "Platt",
     "Recalibration",
+    "Subgroup",
     "Submission",
+    "Worst",
     "area_under_curve",
     "balanced_accuracy",
     "bootstrap",
     "calibrate",
     "compare_aucs",
+    "compare_cpm",
     "decision_curve",
     "dice",
     "evaluate_dsb2017",
@@ -69,6 +79,7 @@ __all__ = [
     "evaluate_patients",
     "evaluate_segmentation",
     "expected_calibration_error",
+    "find_worst",
     "fit_platt",
     "harrell_c",
     "horizon_auc",
@@ -78,5 +89,6 @@ __all__ = [
     "sensitivity_at",
     "uno_c",
     "volume_error",
+    "write_card",
     "write_submission",
 ]

@@ -6,7 +6,7 @@ Its tables are `stage1_labels.csv` and a submission, both `id,cancer`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from hilum.evaluation.calibration import (
     expected_calibration_error,
     reliability,
 )
-from hilum.evaluation.intervals import bootstrap
+from hilum.evaluation.decisions import AucDifference, compare_aucs
+from hilum.evaluation.intervals import Figure, bootstrap
 from hilum.evaluation.patients import Labelled, read_labelled
 from hilum.evaluation.ranking import area_under_curve
+from hilum.evaluation.subgroups import Subgroup, judge_groups, read_facts
 from hilum.findings import Record
 
 CLIP = 1e-15
@@ -48,6 +50,9 @@ class PatientFigures(Record):
         ece: Expected calibration error in ten bins.
         ece_interval: Of it.
         reliability: The bins.
+        subgroups: Of parts of the patients, where facts were given.
+        comparison: AUC with that of the other predictions, where there were any.
+        log_loss_difference: Less that of the other predictions; below 0 is better.
     """
 
     n: int
@@ -62,19 +67,54 @@ class PatientFigures(Record):
     ece: float
     ece_interval: Interval
     reliability: tuple[Bin, ...]
+    subgroups: tuple[Subgroup, ...] = ()
+    comparison: AucDifference | None = None
+    log_loss_difference: Figure | None = None
 
 
-def evaluate_dsb2017(labels: Path, predictions: Path) -> PatientFigures:
+def evaluate_dsb2017(
+    labels: Path,
+    predictions: Path,
+    *,
+    by: Path | None = None,
+    against: Path | None = None,
+) -> PatientFigures:
     """Judge a submission.
 
     Args:
         labels: CSV `id,cancer`, 0 or 1; other columns are ignored.
         predictions: CSV `id,cancer`, probabilities, of the same patients.
+        by: CSV of facts by `id`: figures of parts of the patients by each of them.
+        against: Other predictions of the same patients, to compare with: AUC by
+            DeLong's method, log loss for the same draws of patients.
 
     Raises:
         InputError: A table cannot be read, or they are of different patients.
     """
-    return judge_patients(read_labelled(labels, predictions))
+    cases = read_labelled(labels, predictions)
+    found = judge_patients(cases)
+    p, truth = cases.probability, cases.cancer
+    if by is not None:
+        parts = judge_groups(
+            read_facts(Path(by), cases.ids),
+            cases.ids,
+            truth,
+            {
+                "auc": lambda at: area_under_curve(p[at], truth[at]),
+                "log_loss": lambda at: log_loss(p[at], truth[at]),
+            },
+        )
+        found = replace(found, subgroups=parts)
+    if against is not None:
+        other = read_labelled(labels, against).probability
+        less = bootstrap(
+            lambda at: log_loss(p[at], truth[at]) - log_loss(other[at], truth[at]),
+            cases.ids,
+        )
+        found = replace(found, log_loss_difference=less)
+        if min(truth.sum(), (~truth).sum()) > 1:
+            found = replace(found, comparison=compare_aucs(p, other, truth))
+    return found
 
 
 def judge_patients(cases: Labelled) -> PatientFigures:

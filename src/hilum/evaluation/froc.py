@@ -8,11 +8,13 @@ Sources:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from hilum.errors import InputError
 from hilum.evaluation.detections import Points, Truth
 from hilum.evaluation.intervals import Figure
 
@@ -90,8 +92,8 @@ def match(truth: Truth, marks: Points) -> Outcomes:
     for n, mine in _by_scan(marks, number).items():
         kept = mine.kept(_strongest(mine.value))
         dropped += len(mine) - len(kept)
-        on_nodule = _on(nodules.get(n, nothing), kept)
-        on_excluded = _on(excluded.get(n, nothing), kept)
+        on_nodule = on_findings(nodules.get(n, nothing), kept)
+        on_excluded = on_findings(excluded.get(n, nothing), kept)
         hits = [float(kept.value[on].max()) for on in on_nodule if on.any()]
         false = ~(on_nodule.any(axis=0) | on_excluded.any(axis=0))
         parts += [(n, np.array(hits), True), (n, kept.value[false], False)]
@@ -126,22 +128,7 @@ def froc(outcomes: Outcomes, *, rounds: int = 1000, seed: int = 0) -> FrocCurve:
         rounds: How many draws.
         seed: Of the draws.
     """
-    order = np.argsort(-outcomes.probability, kind="stable")
-    scan, is_hit = outcomes.scan[order], outcomes.is_hit[order]
-    sorted_probability = outcomes.probability[order]
-    ends = np.flatnonzero(np.append(np.diff(sorted_probability) != 0, True))
-    ends = ends[: len(order)]
-
-    def curve(times: Floats) -> Floats:
-        nodules = float(times @ outcomes.nodules)
-        if not nodules:
-            return np.full(len(_READ_AT), np.nan)
-        each = times[scan]
-        hits = np.cumsum(np.where(is_hit, each, 0.0))[ends]
-        false = np.cumsum(np.where(is_hit, 0.0, each))[ends]
-        rates = np.append(0.0, false / outcomes.scans)
-        return np.asarray(np.interp(_READ_AT, rates, np.append(0.0, hits / nodules)))
-
+    curve = _curve_of(outcomes, _READ_AT)
     whole = curve(np.ones(outcomes.scans))
     rng = np.random.default_rng(seed)
     drawn = []
@@ -157,6 +144,67 @@ def froc(outcomes: Outcomes, *, rounds: int = 1000, seed: int = 0) -> FrocCurve:
     figures = tuple(_figure(column, count) for column in at.T)
     cpm = _figure(at.mean(axis=1), count)
     return FrocCurve(whole[rates:], low[rates:], high[rates:], figures, cpm)
+
+
+def compare_cpm(
+    first: Outcomes, second: Outcomes, *, rounds: int = 1000, seed: int = 0
+) -> Figure:
+    """Give the difference of two CPM in the same scans, first less second.
+
+    Both are computed for the same draws of scans, so what makes a scan hard for both
+    does not widen the interval.
+
+    Args:
+        first: Out of `match`.
+        second: Of other marks and the same truth.
+        rounds: How many draws.
+        seed: Of the draws.
+
+    Raises:
+        InputError: They are of different truths.
+    """
+    same = np.array_equal(first.nodules, second.nodules)
+    if first.scans != second.scans or not same:
+        raise InputError(
+            f"Two detectors can be compared in the same scans alone; got {first.scans} "
+            f"scans with {int(first.nodules.sum())} nodules, and {second.scans} with "
+            f"{int(second.nodules.sum())}."
+        )
+    curves = [_curve_of(outcomes, np.array(RATES)) for outcomes in (first, second)]
+
+    def difference(times: Floats) -> float:
+        return float(curves[0](times).mean() - curves[1](times).mean())
+
+    values = [difference(np.ones(first.scans))]
+    rng = np.random.default_rng(seed)
+    for _ in range(rounds):
+        chosen = rng.integers(first.scans, size=first.scans)
+        times = np.bincount(chosen, minlength=first.scans).astype(np.float64)
+        values.append(difference(times))
+    found = np.array(values)
+    kept = found[~np.isnan(found)] if not np.isnan(found[0]) else found
+    return _figure(kept, int(first.nodules.sum()))
+
+
+def _curve_of(outcomes: Outcomes, read_at: Floats) -> Callable[[Floats], Floats]:
+    """Make the function from how often each scan counts to sensitivities."""
+    order = np.argsort(-outcomes.probability, kind="stable")
+    scan, is_hit = outcomes.scan[order], outcomes.is_hit[order]
+    sorted_probability = outcomes.probability[order]
+    ends = np.flatnonzero(np.append(np.diff(sorted_probability) != 0, True))
+    ends = ends[: len(order)]
+
+    def curve(times: Floats) -> Floats:
+        nodules = float(times @ outcomes.nodules)
+        if not nodules:
+            return np.full(len(read_at), np.nan)
+        each = times[scan]
+        hits = np.cumsum(np.where(is_hit, each, 0.0))[ends]
+        false = np.cumsum(np.where(is_hit, 0.0, each))[ends]
+        rates = np.append(0.0, false / outcomes.scans)
+        return np.asarray(np.interp(read_at, rates, np.append(0.0, hits / nodules)))
+
+    return curve
 
 
 def _figure(values: Floats, n: int) -> Figure:
@@ -175,7 +223,7 @@ def _strongest(probability: Floats) -> npt.NDArray[np.bool_]:
     return np.asarray(probability > limit)
 
 
-def _on(findings: Points, marks: Points) -> npt.NDArray[np.bool_]:
+def on_findings(findings: Points, marks: Points) -> npt.NDArray[np.bool_]:
     """Tell which marks lie on which findings: (findings, marks)."""
     gaps = findings.center_mm[:, None] - marks.center_mm[None]
     squared = (gaps**2).sum(axis=-1)

@@ -10,9 +10,23 @@ import numpy as np
 
 from hilum._optional import require
 from hilum.errors import InputError
-from hilum.evaluation.detections import Points, read_marks, read_truth
-from hilum.evaluation.froc import GRID, RATES, FrocCurve, froc, match
+from hilum.evaluation.detections import Points, Truth, read_marks, read_truth
+from hilum.evaluation.froc import (
+    GRID,
+    RATES,
+    FrocCurve,
+    compare_cpm,
+    froc,
+    match,
+)
+from hilum.evaluation.intervals import Figure
 from hilum.evaluation.mistakes import Mistake, find_mistakes
+from hilum.evaluation.subgroups import (
+    Subgroup,
+    judge_kinds,
+    judge_scans,
+    read_facts,
+)
 from hilum.formats.atomic import replacing, writing
 
 
@@ -30,6 +44,8 @@ class DetectionFigures:
         dropped: Marks beyond the 100 of their scan.
         has_excluded: Whether there was a list of excluded findings.
         forced: The mistakes that were overridden.
+        subgroups: Of parts of the scans and nodules, where facts were given.
+        difference: CPM less that of the other marks, where there were any.
     """
 
     curve: FrocCurve
@@ -41,6 +57,8 @@ class DetectionFigures:
     dropped: int
     has_excluded: bool
     forced: tuple[Mistake, ...]
+    subgroups: tuple[Subgroup, ...] = ()
+    difference: Figure | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give what `hilum evaluate luna16` prints."""
@@ -52,6 +70,11 @@ class DetectionFigures:
                 "list count as false positives, so the figures are not comparable "
                 "with published ones."
             )
+        more: dict[str, Any] = {}
+        if self.subgroups:
+            more["subgroups"] = [group.to_json() for group in self.subgroups]
+        if self.difference is not None:
+            more["difference"] = self.difference.to_json()
         return {
             "cpm": cpm.value,
             "cpm_interval": None if cpm.value is None else [cpm.low, cpm.high],
@@ -69,6 +92,7 @@ class DetectionFigures:
             "excluded_list": self.has_excluded,
             "forced": [mistake.code for mistake in self.forced],
             "notices": notices,
+            **more,
         }
 
 
@@ -79,6 +103,8 @@ def evaluate_luna16(
     force: bool = False,
     split: Path | None = None,
     plot: Path | None = None,
+    by: Path | None = None,
+    against: Path | None = None,
 ) -> DetectionFigures:
     """Judge marks by the LUNA16 protocol.
 
@@ -91,6 +117,10 @@ def evaluate_luna16(
         split: CSV with `seriesuid,patient,set`, to check that no patient is in two
             sets.
         plot: Where to draw the FROC curve with its band, as PNG.
+        by: CSV of facts by `seriesuid` or `id`: figures of parts of the scans by each,
+            and of nodules by size, and by kind where annotations.csv has it.
+        against: Other marks in the same scans, to compare with: the same draws of
+            scans for both.
 
     Raises:
         InputError: A table cannot be read, or a mistake is likely: the message names
@@ -103,14 +133,19 @@ def evaluate_luna16(
     if plot is not None:
         require("matplotlib", extra="train", to="to draw the FROC curve")
     known, marks = read_truth(truth), read_marks(predictions)
-    mistakes = tuple(find_mistakes(known, marks, split=split))
-    if mistakes and not force:
-        more = f" {len(mistakes) - 1} more: " if len(mistakes) > 1 else ""
-        others = " ".join(mistake.message for mistake in mistakes[1:])
-        raise InputError(
-            f"{mistakes[0].message}{more}{others} --force scores all the same."
-        )
-    outcomes = match(known, _surest(marks))
+    mistakes = _mistakes(known, marks, force=force, split=split)
+    marks = _surest(marks)
+    outcomes = match(known, marks)
+    subgroups: tuple[Subgroup, ...] = ()
+    if by is not None:
+        parts = read_facts(Path(by), known.series)
+        subgroups = judge_scans(known, marks, parts)
+        subgroups += judge_kinds(known, marks, Path(truth))
+    difference = None
+    if against is not None:
+        other = read_marks(against)
+        _mistakes(known, other, force=force, split=None)
+        difference = compare_cpm(outcomes, match(known, _surest(other)))
     curve = froc(outcomes)
     if plot is not None:
         draw_froc(curve, plot, title=f"{outcomes.scans} scans")
@@ -124,7 +159,23 @@ def evaluate_luna16(
         dropped=outcomes.dropped,
         has_excluded=known.excluded is not None,
         forced=mistakes,
+        subgroups=subgroups,
+        difference=difference,
     )
+
+
+def _mistakes(
+    known: Truth, marks: Points, *, force: bool, split: Path | None
+) -> tuple[Mistake, ...]:
+    """Look for mistakes, and refuse marks with any unless forced."""
+    mistakes = tuple(find_mistakes(known, marks, split=split))
+    if mistakes and not force:
+        more = f" {len(mistakes) - 1} more: " if len(mistakes) > 1 else ""
+        others = " ".join(mistake.message for mistake in mistakes[1:])
+        raise InputError(
+            f"{mistakes[0].message}{more}{others} --force scores all the same."
+        )
+    return mistakes
 
 
 def draw_froc(curve: FrocCurve, path: Path, *, title: str = "") -> None:

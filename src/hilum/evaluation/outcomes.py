@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hilum.datasets.tables import columns_of
 from hilum.errors import InputError
 from hilum.evaluation.decisions import (
     AucDifference,
@@ -21,10 +22,10 @@ from hilum.evaluation.decisions import (
 from hilum.evaluation.intervals import Figure, Statistic, bootstrap
 from hilum.evaluation.patients import (
     check_probabilities,
-    columns_of,
     read_table,
     same_patients,
 )
+from hilum.evaluation.subgroups import Subgroup, judge_groups, read_facts
 from hilum.evaluation.survival import harrell_c, horizon_auc, uno_c
 from hilum.findings import Record
 
@@ -68,6 +69,7 @@ class OutcomeFigures(Record):
         sensitivity: Specificity to sensitivity.
         decision_curve: Net benefit by threshold.
         comparison: With the other predictions, at that horizon, if there are any.
+        subgroups: Of parts of the patients, where facts were given.
     """
 
     n: int
@@ -80,10 +82,15 @@ class OutcomeFigures(Record):
     sensitivity: dict[str, Figure]
     decision_curve: tuple[NetBenefit, ...]
     comparison: AucDifference | None = None
+    subgroups: tuple[Subgroup, ...] = ()
 
 
 def evaluate_patients(
-    truth: Path, predictions: Path, *, against: Path | None = None
+    truth: Path,
+    predictions: Path,
+    *,
+    against: Path | None = None,
+    by: Path | None = None,
 ) -> OutcomeFigures:
     """Judge probabilities by follow-up.
 
@@ -93,13 +100,31 @@ def evaluate_patients(
         predictions: CSV with `id` and either `year_1` to `year_6`, the probabilities of
             cancer by then, or `cancer`, one for all.
         against: Other predictions of the same patients, to compare with by DeLong.
+        by: CSV of facts by `id`: figures of parts of the patients by each of them.
 
     Raises:
         InputError: A table cannot be read, or they are of different patients.
     """
     cases = read_outcomes(truth, predictions)
     other = read_outcomes(truth, against) if against else None
-    return judge_outcomes(cases, other)
+    found = judge_outcomes(cases, other)
+    if by is None:
+        return found
+    horizon = found.known_year or YEARS[-1]
+    last = cases.said[:, YEARS.index(horizon)]
+    years, event = cases.years, cases.event
+    parts = judge_groups(
+        read_facts(Path(by), cases.ids),
+        cases.ids,
+        event,
+        {
+            f"auc_{horizon}": lambda at: horizon_auc(
+                last[at], years[at], event[at], year=horizon
+            ),
+            "harrell_c": lambda at: harrell_c(last[at], years[at], event[at]),
+        },
+    )
+    return replace(found, subgroups=parts)
 
 
 def read_outcomes(truth: Path, predictions: Path) -> Outcomes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from keras import ops
@@ -12,7 +13,9 @@ _PLACE_SHARE = 0.3
 _LEAST = 1e-4
 
 
-def marks_loss(answer: Any, found: Any) -> Any:
+def marks_loss(
+    answer: Any, found: Any, *, total: Callable[[Any], Any] = lambda count: count
+) -> Any:
     """Compute the loss of marks: a focal loss of the chance, and L1 of the place.
 
     -(1 - p)^2 log p in the cell with the middle of a nodule, -(1 - y)^4 p^2
@@ -24,6 +27,8 @@ def marks_loss(answer: Any, found: Any) -> Any:
         answer: (batch, slice, row, column, 7): y, whether the cell counts (0 or 1),
             whether the middle of a nodule is in it, its place, its size.
         found: (batch, slice, row, column, 5), as `detection_net` gives it.
+        total: Sums a count over the devices that share the batch; one alone by
+            default.
 
     Returns:
         (batch,).
@@ -38,6 +43,6 @@ def marks_loss(answer: Any, found: Any) -> Any:
     surprise = hit + false * ops.log(1 - chance)
     error = ops.sum(ops.abs(found[..., 1:] - answer[..., 3:]), axis=-1)
     each = counts * (surprise + _PLACE_SHARE * middle * error)
-    nodules = ops.maximum(ops.sum(counts * middle), 1.0)
-    batch = ops.cast(ops.shape(answer)[0], each.dtype)
+    nodules = ops.maximum(total(ops.sum(counts * middle)), 1.0)
+    batch = total(ops.cast(ops.shape(answer)[0], each.dtype))
     return ops.sum(each, axis=(1, 2, 3)) * batch / nodules

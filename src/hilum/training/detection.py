@@ -8,37 +8,34 @@ from. The last network learns from all patients.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import keras
 import numpy as np
 
 from hilum.datasets import read_nodules
-from hilum.datasets.lidc import Reading, read_lidc
-from hilum.datasets.scans import ScanCase, read_scans
-from hilum.errors import InputError
-from hilum.findings import Annotation
-from hilum.formats.atomic import replacing
 from hilum.nn.losses import marks_loss
 from hilum.nn.models.detectors import detection_net
 from hilum.settings import to_table
-from hilum.sources import read_ct
-from hilum.stages.lungs import LungSegmenter
 from hilum.stages.nodules.marks import marks_of, padded
+from hilum.training.detection_data import (
+    TrainingScans,
+    load_scenes,
+    read_training_scans,
+)
 from hilum.training.detection_figures import deal_patients, judge_detectors
 from hilum.training.detection_views import CropVariety, DetectionViews
-from hilum.training.fit import FitSettings, Views, fit
+from hilum.training.fit import FitSettings, Views, check_fold, fit
 from hilum.training.implants import Implant, Implants, cut_implant
-from hilum.training.scenes import Scene, make_scene
+from hilum.training.scenes import Scene
+from hilum.training.sharing import total_over_devices
 
 LEAST_MINED = 0.1
 LARGEST_MINED_MM = 20.0
 _MOST_MINED = 60
-_SMALL_MM = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,38 +68,46 @@ def train_nodules(
     *,
     settings: DetectionSettings | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    fold: int | None = None,
 ) -> dict[str, Any]:
     """Train the detector, and judge it on patients it never saw.
 
     Goes on where it was interrupted.
 
     Args:
-        data: See `hilum.datasets.scans`; nodules to insert from `nodules/` in it, laid
+        data: A data set with boxes: LUNA16, LIDC-IDRI or a table of one's own; see
+            `hilum.datasets.opening`. Nodules to insert from `nodules/` in it, laid
             out as `hilum.datasets.nodules` says, if there are any.
         out: Gets nodules.keras, trained on all patients, scenes/, and a folder of
             each run; with folds also fold-0.keras and so on, truth/ and
             predictions.csv with the marks in the scans of patients left out, and
             metrics.json and froc.png with the figures.
-        settings: How to train.
+        settings: How to train. With as many folds as the data set has parts of its
+            own (ten of LUNA16), the folds are those.
         callbacks: More of Keras's callbacks, for each run.
+        fold: Train the network of this fold alone, such as on one of many machines
+            that share `out`; a call without it then judges them all.
 
     Returns:
-        The figures as in metrics.json; without folds how many scans and nodules
-        there were.
+        The figures as in metrics.json; without folds, or with one alone, how many
+        scans and nodules there were.
 
     Raises:
         InputError: The data cannot be read, there are too few patients, or `out`
             holds a run with other settings.
     """
     settings = settings or DetectionSettings()
-    cases = read_scans(data)
-    patients = deal_patients(cases, settings.folds, settings.fit.seed)
-    scenes = load_scenes(cases, data, out / "scenes")
+    scans = read_training_scans(data)
+    patients = _folds_of(scans, settings)
+    scenes = load_scenes(scans, out / "scenes")
     implants = load_implants(data)
+    counts = {"scans": len(scenes), "nodules": sum(len(s.nodules) for s in scenes)}
     networks: list[tuple[frozenset[str], Path]] = []
-    for fold in [*range(settings.folds), None]:
-        name = "all" if fold is None else f"fold-{fold}"
-        left_out = frozenset(p for p, f in patients.items() if f == fold)
+    wanted = [*range(settings.folds), None] if fold is None else [fold]
+    check_fold(fold, settings.folds)
+    for number in wanted:
+        name = "all" if number is None else f"fold-{number}"
+        left_out = frozenset(p for p, f in patients.items() if f == number)
         model = train_detection(
             [s for s in scenes if s.patient not in left_out],
             [i for i in implants if i.patient not in left_out],
@@ -110,47 +115,21 @@ def train_nodules(
             settings=settings,
             callbacks=callbacks,
         )
-        path = out / ("nodules.keras" if fold is None else f"{name}.keras")
+        path = out / ("nodules.keras" if number is None else f"{name}.keras")
         model.save(path)
-        if fold is not None:
+        if number is not None:
             networks.append((left_out, path))
-    counts = {"scans": len(scenes), "nodules": sum(len(s.nodules) for s in scenes)}
-    if not networks:
+    if not networks or fold is not None:
         return counts
-    return judge_detectors(cases, networks, out) | {"settings": to_table(settings)}
+    judged = judge_detectors(scans.cases, networks, out)
+    return judged | {"settings": to_table(settings)}
 
 
-def load_scenes(cases: Sequence[ScanCase], data: Path, out: Path) -> tuple[Scene, ...]:
-    """Prepare the scans of a folder, or load what was prepared before.
-
-    Args:
-        cases: Of `hilum.datasets.scans.read_scans`.
-        data: Their folder; with reader files of LIDC in it, non-nodules count as
-            traps, and nodules below 3 mm neither way.
-        out: Gets a file for each scan.
-
-    Raises:
-        InputError: The data cannot be read.
-    """
-    readings: dict[str, Reading] = {}
-    for name in ("lidc-xml.zip", "labels/lidc-xml.zip"):
-        if not readings and (data / name).is_file():
-            readings = read_lidc(data / name)
-    found = []
-    for case in cases:
-        path = out / f"{case.series_uid}.npz"
-        if not path.exists():
-            scene = _scene_of(case, readings.get(case.series_uid))
-            if scene is not None:
-                out.mkdir(parents=True, exist_ok=True)
-                with replacing(path) as file:
-                    arrays: dict[str, Any] = scene.to_arrays()
-                    np.savez_compressed(file, allow_pickle=False, **arrays)
-        if path.exists():
-            found.append(_read_scene(path))
-    if not found:
-        raise InputError("None of the scans shows lungs. Are they chest CT?")
-    return tuple(found)
+def _folds_of(scans: TrainingScans, settings: DetectionSettings) -> Mapping[str, int]:
+    """Give the fold of each patient: the data set's own where they are as many."""
+    if scans.folds and len(set(scans.folds.values())) == settings.folds:
+        return scans.folds
+    return deal_patients(scans.cases, settings.folds, settings.fit.seed)
 
 
 def train_detection(
@@ -184,7 +163,7 @@ def train_detection(
         fit(
             model,
             batches,
-            loss=marks_loss,
+            loss=shared_marks_loss,
             folder=folder / name,
             settings=chosen,
             callbacks=callbacks,
@@ -201,6 +180,14 @@ def train_detection(
         )
         run("second", mined, again)
     return model
+
+
+def shared_marks_loss(answer: Any, found: Any) -> Any:
+    """Compute `hilum.nn.losses.marks_loss`, divided by the nodules of the whole batch.
+
+    Takes and returns what that does; on one device it is the same.
+    """
+    return marks_loss(answer, found, total=total_over_devices)
 
 
 def load_implants(data: Path) -> tuple[Implant, ...]:
@@ -225,28 +212,3 @@ def _with_mined(model: keras.Model, scene: Scene) -> Scene:
     ]
     added = np.array(traps[:_MOST_MINED], np.float32).reshape(-1, 3)
     return replace(scene, traps=np.concatenate([scene.traps, added, added]))
-
-
-def _scene_of(case: ScanCase, reading: Reading | None) -> Scene | None:
-    """Prepare one scan."""
-    is_dicom = case.source.is_dir()
-    volume = read_ct(case.source, series_uid=case.series_uid if is_dicom else None)
-    lungs = LungSegmenter()(volume)
-    annotations = list(case.annotations)
-    traps: tuple[Any, ...] = ()
-    if reading is not None:
-        small = reading.points(volume.grid, "small nodule")
-        annotations += [Annotation(case.series_uid, p, _SMALL_MM, 1) for p in small]
-        traps = reading.points(volume.grid, "non-nodule")
-    return make_scene(volume, lungs, annotations, patient=case.patient, traps=traps)
-
-
-def _read_scene(path: Path) -> Scene:
-    """Load what was prepared."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Scene.from_arrays({name: arrays[name] for name in arrays.files})
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise InputError(
-            f"Cannot read the prepared scan `{path.name}`: {error}. Delete the file."
-        ) from error

@@ -26,7 +26,8 @@ import numpy as np
 from hilum.errors import InputError
 from hilum.formats.atomic import replacing, writing
 from hilum.settings import to_table
-from hilum.training.progress import Bar, draw_curves
+from hilum.training.progress import Bar, EventLog, draw_curves
+from hilum.training.sharing import compute_in_float32, prepare_sharing
 
 Epoch = dict[str, float]
 View = Callable[[int, np.random.Generator], Any]
@@ -115,6 +116,19 @@ class Views(keras.utils.PyDataset):  # type: ignore[misc]
         return keras.tree.map_structure(lambda *parts: np.stack(parts), *samples)
 
 
+def check_fold(fold: int | None, folds: int) -> None:
+    """Refuse a fold that there is none of.
+
+    Raises:
+        InputError: It is not None and not in 0 to folds - 1.
+    """
+    if fold is not None and not 0 <= fold < folds:
+        raise InputError(
+            f"There is no fold {fold}: the settings ask for {folds} folds, numbered "
+            "from 0."
+        )
+
+
 def fit(
     model: keras.Model,
     views: Views,
@@ -127,7 +141,9 @@ def fit(
 ) -> list[Epoch]:
     """Train a model in place, from its last checkpoint where there is one.
 
-    AdamW with a cosine schedule, without XLA, which is slower on processors.
+    AdamW with a cosine schedule, without XLA, which is slower on processors. Within
+    `hilum.training.sharing.shared` devices share each batch; afterwards the model
+    computes in float32, whatever it was trained in.
 
     Args:
         model: Built, not compiled.
@@ -157,6 +173,10 @@ def fit(
     with writing(folder / "settings.json"):
         folder.mkdir(parents=True, exist_ok=True)
         _claim(folder, settings, views)
+    prepare_sharing(model, views.batch)
+    for callback in callbacks:
+        if isinstance(callback, EventLog):
+            callback.folder = folder
     model.compile(_optimizer(settings, len(views)), loss=loss, jit_compile=False)
     run = _Run(folder, settings, views)
     first = run.resume(model)
@@ -172,6 +192,7 @@ def fit(
         )
     if settings.patience:
         model.load_weights(folder / "best.keras")
+    compute_in_float32(model)
     draw_curves(run.epochs, folder / "curves.png", title=folder.name)
     return run.epochs
 

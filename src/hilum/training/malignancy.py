@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from hilum.features.patches import Patch, to_channels
 from hilum.formats.atomic import replacing, writing
 from hilum.nn.models import RATING_CATEGORIES, malignancy_net
 from hilum.settings import to_table
-from hilum.training.fit import FitSettings, Views, fit
+from hilum.training.fit import FitSettings, Views, check_fold, fit
 from hilum.training.joining import members_net
 from hilum.training.malignancy_data import (
     Floats,
@@ -41,6 +41,7 @@ from hilum.training.malignancy_networks import (
     joint_net,
     losses,
 )
+from hilum.training.nodule_data import nodules_of
 
 MASKS = ("folder", "automatic")
 _FLIPS: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (3,))
@@ -97,24 +98,32 @@ def train_malignancy(
     *,
     settings: MalignancySettings | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    fold: int | None = None,
 ) -> Predictions:
     """Train all folds, and predict each nodule by the networks that never saw it.
 
     A run that was interrupted goes on from its last epoch.
 
     Args:
-        data: A folder of nodules; see `hilum.datasets.nodules`.
+        data: A folder of nodules (see `hilum.datasets.nodules`); or a data set of
+            LIDC, whose nodules are cut out into `out` first.
         out: Gets `fold-K.keras`, all of them joined as `malignancy.keras`,
             `predictions.csv` and a folder for each network with its log and learning
             curves; made if absent.
         settings: How to train.
         callbacks: More of Keras's callbacks.
+        fold: Train this fold alone, such as on one of many machines that share `out`;
+            a call without it then predicts with them all.
+
+    Returns:
+        Of each nodule; of one fold alone of its nodules, and no file.
 
     Raises:
         InputError: The data cannot be used, or `out` holds a run of other settings.
     """
     settings = settings or MalignancySettings()
-    cases = read_nodules(data)
+    check_fold(fold, settings.folds)
+    cases = read_nodules(nodules_of(data, out))
     unmasked = [case.name for case in cases if case.mask is None]
     if unmasked:
         raise InputError(
@@ -128,17 +137,18 @@ def train_malignancy(
         cases, out / "prepared.npz", views=settings.views, seed=settings.seed
     )
     folds = folds_by_patient(cases, settings.folds, settings.seed)
-    models = []
-    for fold in range(settings.folds):
-        seen = np.flatnonzero(folds != fold)
-        models.append(
-            _train_fold(
-                prepared, cases, seen, out=out, fold=fold, settings=settings,
-                callbacks=callbacks,
-            )
+    models = {}
+    for number in range(settings.folds) if fold is None else [fold]:
+        seen = np.flatnonzero(folds != number)
+        models[number] = _train_fold(
+            prepared, cases, seen, out=out, fold=number, settings=settings,
+            callbacks=callbacks,
         )  # fmt: skip
-    members_net(models, name="malignancy").save(out / "malignancy.keras")
     predictions = _predict_left_out(models, prepared, cases, folds)
+    if fold is not None:
+        return predictions
+    members = list(models.values())
+    members_net(members, name="malignancy").save(out / "malignancy.keras")
     write_predictions(predictions, out / "predictions.csv")
     return predictions
 
@@ -213,7 +223,7 @@ def read_predictions(path: Path) -> list[dict[str, str]]:
 
 
 def _predict_left_out(
-    models: Sequence[keras.Model],
+    models: Mapping[int, keras.Model],
     prepared: Prepared,
     cases: tuple[NoduleCase, ...],
     folds: npt.NDArray[np.int64],
@@ -221,13 +231,19 @@ def _predict_left_out(
     """Ask each network about the nodules of its own fold."""
     ratings = {m: np.zeros((len(cases), len(RATING_CATEGORIES))) for m in MASKS}
     kinds = {m: np.zeros((len(cases), len(KINDS))) for m in MASKS}
-    for fold, model in enumerate(models):
+    for fold, model in models.items():
         left_out = np.flatnonzero(folds == fold)
         for source, mask in enumerate(MASKS):
             found = predict(model, prepared, left_out, source=source)
             ratings[mask][left_out] = expected_ratings(found)
             kinds[mask][left_out] = found["kind"]
-    return Predictions(cases, folds, ratings, kinds)
+    asked = np.flatnonzero(np.isin(folds, list(models)))
+    return Predictions(
+        tuple(cases[n] for n in asked),
+        folds[asked],
+        {mask: values[asked] for mask, values in ratings.items()},
+        {mask: values[asked] for mask, values in kinds.items()},
+    )
 
 
 def _claim(out: Path, settings: MalignancySettings) -> None:

@@ -1,4 +1,4 @@
-"""What one sees of a training run: a bar with the time left, and learning curves.
+"""What one sees of a training run: a bar with the time left, curves and events.
 
 The bar goes to stderr, and only to a terminal.
 """
@@ -75,6 +75,36 @@ class Bar(keras.callbacks.Callback):  # type: ignore[misc]
         if self.progress:
             self.progress.stop()
             self.progress = None
+
+
+class EventLog(keras.callbacks.Callback):  # type: ignore[misc]
+    """Write losses and learning rate of each epoch for TensorBoard.
+
+    Attributes:
+        folder: Of the run, set by `fit` before each; events go into `tensorboard/`
+            in it.
+    """
+
+    folder: Path | None = None
+
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+        """Open a file of events for this call."""
+        tf = require("tensorflow", extra="train", to="to log for TensorBoard")
+        place = (self.folder or Path()) / "tensorboard"
+        self.writer = tf.summary.create_file_writer(str(place))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Write the numbers of an epoch, counted from 1."""
+        tf = require("tensorflow", extra="train", to="to log for TensorBoard")
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        with self.writer.as_default():
+            for name, value in {**(logs or {}), "learning_rate": rate}.items():
+                tf.summary.scalar(name, float(value), step=epoch + 1)
+        self.writer.flush()
+
+    def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
+        """Close the file."""
+        self.writer.close()
 
 
 def draw_curves(epochs: list[dict[str, float]], path: Path, *, title: str) -> None:

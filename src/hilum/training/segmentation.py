@@ -21,8 +21,9 @@ from hilum.formats.atomic import replacing
 from hilum.runtime.patches import PATCH_SHAPE
 from hilum.settings import to_table
 from hilum.training.augment import Variety
-from hilum.training.fit import FitSettings, Views, fit
+from hilum.training.fit import FitSettings, Views, check_fold, fit
 from hilum.training.joining import average_net
+from hilum.training.nodule_data import nodules_of
 from hilum.training.segmentation_figures import (
     Outlined,
     Piece,
@@ -62,46 +63,55 @@ def train_segmentation(
     *,
     settings: SegmentationSettings | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    fold: int | None = None,
 ) -> dict[str, Any]:
     """Train and judge one network a fold; goes on where it was interrupted.
 
     Args:
-        data: Holds nodules.csv, image/ and nodule_mask/.
+        data: Holds nodules.csv, image/ and nodule_mask/; or a data set of LIDC, whose
+            nodules are cut out into `out` first.
         out: Gets fold-0.keras and so on, their average as segmentation.keras, a
             folder of each run with its log and
             learning curves, outlines.csv with each nodule, and metrics.json.
         settings: How to train.
         callbacks: More of Keras's callbacks, for each fold.
+        fold: Train this fold alone, such as on one of many machines that share `out`;
+            a call without it then judges them all.
 
     Returns:
-        The metrics, as in metrics.json: each with its 95 % interval over patients.
+        The metrics, as in metrics.json: each with its 95 % interval over patients; of
+        one fold alone those of that fold, and no file.
 
     Raises:
         InputError: The data cannot be read, there are too few patients, or `out`
             holds a run with other settings.
     """
     settings = settings or SegmentationSettings()
-    cases = read_nodules(data)
+    check_fold(fold, settings.folds)
+    cases = read_nodules(nodules_of(data, out))
     folds = folds_by_patient(cases, settings.folds, settings.fit.seed)
     pieces = load_pieces(cases)
     outlined: list[Outlined] = []
     models = []
-    for fold in range(settings.folds):
-        rest, mine = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+    for number in range(settings.folds) if fold is None else [fold]:
+        rest, mine = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
         model = _train_fold(
             [cases[n] for n in rest],
             [pieces[n] for n in rest],
-            folder=out / f"fold-{fold}",
+            folder=out / f"fold-{number}",
             settings=settings,
             callbacks=callbacks,
         )
         level_volumes(model, [cases[n] for n in rest], [pieces[n] for n in rest])
-        model.save(out / f"fold-{fold}.keras")
+        model.save(out / f"fold-{number}.keras")
         models.append(model)
         outlined += judge(
-            model, [cases[n] for n in mine], [pieces[n] for n in mine], fold=fold
+            model, [cases[n] for n in mine], [pieces[n] for n in mine], fold=number
         )
-        _write_table(outlined, out / "outlines.csv")
+        if fold is None:
+            _write_table(outlined, out / "outlines.csv")
+    if fold is not None:
+        return summarise(outlined)
     average_net(models, name="segmentation").save(out / "segmentation.keras")
     metrics = summarise(outlined) | {"settings": to_table(settings)}
     with replacing(out / "metrics.json") as file:

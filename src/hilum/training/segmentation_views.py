@@ -57,14 +57,18 @@ class NoduleViews:
     ):
         """Take lung to surround nodules with, or look for it in the volumes.
 
+        Volumes that all go on beyond their nodule do without.
+
         Raises:
-            InputError: No volume has a slice of lung beyond its nodule.
+            InputError: No volume has a slice of lung beyond its nodule, and some end
+                with it.
         """
         self.cases, self.pieces = cases, pieces
         self.variety, self.repeated = variety, repeated
         found = (donor(volume, mask) for volume, mask in pieces)
         self.donors = list(donors) or [piece for piece in found if piece is not None]
-        if not self.donors:
+        ends = any(mask.voxels[[0, -1]].any() for _, mask in pieces)
+        if not self.donors and ends:
             raise InputError(
                 f"None of {len(cases)} volumes has a slice of lung beyond its nodule, "
                 "40 x 40 voxels or more. Cut some of them larger."
@@ -77,7 +81,8 @@ class NoduleViews:
         if rng.uniform() < self.repeated:
             cells, grid = _with_unknown_ends(mask)
         else:
-            volume, mask = surround(volume, mask, rng, donors=self.donors)
+            if self.donors:
+                volume, mask = surround(volume, mask, rng, donors=self.donors)
             cells, grid = mask.voxels.astype(np.int16) * _STEPS, mask.grid
         volume = thicken(volume, rng, self.variety.thick)
         patch = random_grid(center, diameter, rng, variety=self.variety)

@@ -1,0 +1,180 @@
+"""What a detector is trained on, from a data set of any layout with boxes.
+
+Each scan is prepared once, and kept in the folder of the run: its voxels as .npy,
+which training maps into memory piece by piece, and the rest as .npz. So the memory
+that training needs does not grow with the number of scans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from hilum._names import name_of
+from hilum.datasets.cases import Case, DataSet
+from hilum.datasets.lidc import Reading
+from hilum.datasets.lidc_folder import annotated, load_readings
+from hilum.datasets.luna16 import read_candidates, read_excluded
+from hilum.datasets.opening import open_dataset
+from hilum.datasets.scans import ScanCase
+from hilum.errors import InputError
+from hilum.findings import Annotation, Point
+from hilum.formats.atomic import replacing, writing
+from hilum.sources import read_ct
+from hilum.stages.lungs import LungSegmenter
+from hilum.training.scenes import Scene, make_scene
+
+MOST_CANDIDATES = 60
+"""Of those of LUNA16's candidates in a scan that lie on no nodule."""
+_SMALL_MM = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingScans:
+    """Scans with boxes, from whatever layout.
+
+    Attributes:
+        cases: The scans.
+        readings: What readers of LIDC marked, by series UID.
+        traps: Places that look like nodules and are none, by series UID.
+        folds: The data set's own split, by patient; None where it has none.
+    """
+
+    cases: tuple[ScanCase, ...]
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    traps: Mapping[str, Sequence[Point]] = field(default_factory=dict)
+    folds: Mapping[str, int] | None = None
+
+
+def read_training_scans(data: Path) -> TrainingScans:
+    """Open a data set with boxes; no pixel is read yet.
+
+    Args:
+        data: A folder of layout `luna16`, `lidc` or `boxes`; see
+            `hilum.datasets.opening`.
+
+    Raises:
+        InputError: It cannot be read, or nobody marked nodules in it.
+    """
+    found = open_dataset(data)
+    readings = load_readings(found)
+    cases = tuple(annotated(case, readings) for case in found)
+    marked = [case for case in cases if case.annotations is not None]
+    if not marked:
+        raise InputError(
+            f"`{name_of(found.folder)}` (layout {found.layout}) has no boxes of "
+            "nodules, which a detector learns from. Add annotations.csv with "
+            "seriesuid, coordX, coordY, coordZ and diameter_mm, or reader files of "
+            "LIDC. Labels of patients alone serve `hilum calibrate` and `hilum "
+            "evaluate`."
+        )
+    unsure = read_excluded(found.excluded) if found.excluded else {}
+    return TrainingScans(
+        cases=tuple(_scan_case(case, unsure.get(case.id, ())) for case in marked),
+        readings=readings,
+        traps=_candidates(found),
+        folds=_official_folds(marked),
+    )
+
+
+def load_scenes(scans: TrainingScans, out: Path) -> tuple[Scene, ...]:
+    """Prepare scans, or load what was prepared before.
+
+    Args:
+        scans: Where reader files of LIDC are known, what they took for no nodule is a
+            trap, and nodules below 3 mm count neither way.
+        out: Gets two files for each scan.
+
+    Raises:
+        InputError: A scan cannot be read, or none of them shows lungs.
+    """
+    found = []
+    for case in scans.cases:
+        path = out / f"{case.series_uid}.npz"
+        if not path.exists():
+            scene = _scene_of(case, scans)
+            if scene is not None:
+                _write_scene(scene, path)
+        if path.exists():
+            found.append(read_scene(path))
+    if not found:
+        raise InputError("None of the scans shows lungs. Are they chest CT?")
+    return tuple(found)
+
+
+def read_scene(path: Path) -> Scene:
+    """Load a prepared scan, its voxels as a map of the file.
+
+    Raises:
+        InputError: A file is absent or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        if "hu" not in arrays:
+            arrays["hu"] = np.load(path.with_suffix(".npy"), mmap_mode="r")
+        return Scene.from_arrays(arrays)
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise InputError(
+            f"Cannot read the prepared scan `{path.name}`: {error}. Delete the file."
+        ) from error
+
+
+def _write_scene(scene: Scene, path: Path) -> None:
+    """Write the voxels first: where the other file is, the scan is whole."""
+    arrays: dict[str, Any] = scene.to_arrays()
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path.with_suffix(".npy")) as file:
+            np.save(file, arrays.pop("hu"), allow_pickle=False)
+        with replacing(path) as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def _scene_of(case: ScanCase, scans: TrainingScans) -> Scene | None:
+    """Prepare one scan."""
+    is_dicom = case.source.is_dir()
+    volume = read_ct(case.source, series_uid=case.series_uid if is_dicom else None)
+    lungs = LungSegmenter()(volume)
+    annotations = list(case.annotations)
+    traps = list(scans.traps.get(case.series_uid, ()))
+    reading = scans.readings.get(case.series_uid)
+    if reading is not None:
+        small = reading.points(volume.grid, "small nodule")
+        annotations += [Annotation(case.series_uid, p, _SMALL_MM, 1) for p in small]
+        traps += reading.points(volume.grid, "non-nodule")
+    return make_scene(volume, lungs, annotations, patient=case.patient, traps=traps)
+
+
+def _scan_case(case: Case, unsure: Sequence[Annotation]) -> ScanCase:
+    return ScanCase(
+        series_uid=case.id,
+        patient=case.patient,
+        source=case.source,
+        annotations=(*(case.annotations or ()), *unsure),
+    )
+
+
+def _candidates(data: DataSet) -> dict[str, tuple[Point, ...]]:
+    """Draw some of LUNA16's candidates on no nodule, the same each time."""
+    if data.candidates is None:
+        return {}
+    rng = np.random.default_rng(0)
+    drawn: dict[str, tuple[Point, ...]] = {}
+    for uid, points in sorted(read_candidates(data.candidates, nodules=False).items()):
+        some = rng.permutation(points)[:MOST_CANDIDATES].tolist()
+        drawn[uid] = tuple((x, y, z) for x, y, z in some)
+    return drawn
+
+
+def _official_folds(cases: Sequence[Case]) -> dict[str, int] | None:
+    """Number the parts of the data set's own split, where no patient is in two."""
+    names = sorted({case.fold or "" for case in cases})
+    folds = {case.patient: names.index(case.fold or "") for case in cases}
+    split = any(folds[c.patient] != names.index(c.fold or "") for c in cases)
+    return None if split or "" in names or len(names) < 2 else folds

@@ -1,0 +1,229 @@
+"""A training run whose folder holds everything that reproduces it.
+
+run.toml    every setting, defaults too: `hilum train WHAT DATA OUT --settings` takes
+it
+run.json    what it ran on: the data set and its digest, versions, the command
+data.csv    the scans or nodules, their patients and folds
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+
+from hilum._version import __version__
+from hilum.datasets import folds_by_patient, open_dataset, read_nodules
+from hilum.errors import InputError
+from hilum.formats.atomic import replacing, writing
+from hilum.settings import fill, read_settings, to_table, to_toml
+from hilum.training.detection import DetectionSettings, train_nodules
+from hilum.training.malignancy import MalignancySettings, train_malignancy
+from hilum.training.malignancy_report import report_malignancy
+from hilum.training.nodule_data import nodules_of
+from hilum.training.progress import EventLog
+from hilum.training.segmentation import SegmentationSettings, train_segmentation
+from hilum.training.sharing import shared
+from hilum.training.typical import write_typical
+
+What = Literal["malignancy", "nodules", "segmentation"]
+SETTINGS: dict[str, type] = {
+    "malignancy": MalignancySettings,
+    "nodules": DetectionSettings,
+    "segmentation": SegmentationSettings,
+}
+_PACKAGES = ("keras", "tensorflow-cpu", "tensorflow", "numpy", "scipy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """How to compute, which does not belong to what is learned.
+
+    Attributes:
+        devices: How many share each batch; see `hilum.training.sharing`.
+        precision: "float32", or "mixed_bfloat16" where that is faster.
+        tensorboard: Whether to write events for TensorBoard.
+    """
+
+    devices: int = 1
+    precision: str = "float32"
+    tensorboard: bool = False
+
+
+def read_run_settings(what: str, path: Path | None) -> tuple[Any, RunSettings]:
+    """Read the settings of a run.
+
+    Args:
+        what: "malignancy", "nodules" or "segmentation".
+        path: A TOML file with a table of that name, and perhaps one `run`; None for
+            the defaults.
+
+    Raises:
+        InputError: The file cannot be read, or has another table or key.
+    """
+    tables = read_settings(path) if path else {}
+    unknown = set(tables) - {what, "run"}
+    if unknown:
+        raise InputError(
+            f"Unknown table [{min(unknown)}] in the settings file; expected [{what}] "
+            "and perhaps [run]."
+        )
+    settings: Any = fill(SETTINGS[what], tables.get(what, {}), table=what)
+    return settings, fill(RunSettings, tables.get("run", {}), table="run")
+
+
+def train(
+    what: str,
+    data: Path,
+    out: Path,
+    *,
+    settings: Any = None,
+    run: RunSettings | None = None,
+    fold: int | None = None,
+    command: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Train networks, and keep with them what reproduces the run.
+
+    Args:
+        what: "malignancy", "nodules" or "segmentation".
+        data: What `train_malignancy` and so on take.
+        out: Folder of the run; an interrupted one goes on.
+        settings: Of `SETTINGS[what]`; None for the defaults.
+        run: How to compute.
+        fold: Train this fold alone.
+        command: What was typed, for run.json.
+
+    Returns:
+        The figures.
+
+    Raises:
+        InputError: The data cannot be used, or `out` holds a run of other settings.
+    """
+    settings = settings if settings is not None else SETTINGS[what]()
+    run = run or RunSettings()
+    with shared(run.devices, precision=run.precision):
+        _check_folder(what, out, settings, run)
+        _describe(what, data, out, settings, command)
+        _write_settings(what, out, settings, run)
+        callbacks = [EventLog()] if run.tensorboard else []
+        return _train(what, data, out, settings, callbacks, fold)
+
+
+def _train(
+    what: str,
+    data: Path,
+    out: Path,
+    settings: Any,
+    callbacks: list[keras.callbacks.Callback],
+    fold: int | None,
+) -> dict[str, Any]:
+    if what == "segmentation":
+        return train_segmentation(
+            data, out, settings=settings, callbacks=callbacks, fold=fold
+        )
+    if what == "nodules":
+        return train_nodules(
+            data, out, settings=settings, callbacks=callbacks, fold=fold
+        )
+    predictions = train_malignancy(
+        data, out, settings=settings, callbacks=callbacks, fold=fold
+    )
+    if fold is not None:
+        return {"fold": fold, "nodules": len(predictions.cases)}
+    figures = report_malignancy(predictions, out)
+    write_typical(nodules_of(data, out), out / "malignancy.keras")
+    return {mask: figure.to_json() for mask, figure in figures.items()}
+
+
+def _check_folder(what: str, out: Path, settings: Any, run: RunSettings) -> None:
+    """Make the folder, or refuse one whose run.toml says something else."""
+    path = out / "run.toml"
+    with writing(path):
+        out.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        begun, how = read_run_settings(what, path)
+        if begun != settings or how.precision != run.precision:
+            raise InputError(
+                f"`{out.name}` holds a run with other settings, in run.toml. "
+                "Choose another folder, or delete that one."
+            )
+
+
+def _write_settings(what: str, out: Path, settings: Any, run: RunSettings) -> None:
+    """Write run.toml, once the data has proven to be usable."""
+    path = out / "run.toml"
+    text = to_toml({what: to_table(settings), "run": to_table(run)})
+    with writing(path), replacing(path) as file:
+        file.write(text.encode())
+
+
+def _describe(
+    what: str, data: Path, out: Path, settings: Any, command: Sequence[str]
+) -> None:
+    """Write run.json and data.csv."""
+    if what == "nodules":
+        found = open_dataset(data)
+        layout = str(found.layout)
+        rows = [(c.id, c.patient, c.fold or "") for c in found]
+    else:
+        cases = read_nodules(nodules_of(data, out))
+        layout = "nodules" if (data / "nodules.csv").is_file() else "lidc"
+        seed = settings.seed if what == "malignancy" else settings.fit.seed
+        folds = folds_by_patient(cases, settings.folds, seed).tolist()
+        rows = [(c.name, c.patient, str(f)) for c, f in zip(cases, folds, strict=True)]
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerows([("id", "patient", "fold"), *rows])
+    table = text.getvalue().encode()
+    tree = {
+        "hilum": __version__,
+        "what": what,
+        "command": list(command),
+        "data": {
+            "folder": str(Path(data).resolve()),
+            "layout": layout,
+            "cases": len(rows),
+            "patients": len({row[1] for row in rows}),
+            "cases_sha256": hashlib.sha256(table).hexdigest(),
+            "tables_sha256": _digests(Path(data)),
+        },
+        "python": platform.python_version(),
+        "machine": platform.platform(),
+        "keras_backend": keras.backend.backend(),
+        "packages": _versions(),
+    }
+    for name, content in (("data.csv", table), ("run.json", _json(tree))):
+        with writing(out / name), replacing(out / name) as file:
+            file.write(content)
+
+
+def _digests(data: Path) -> dict[str, str]:
+    """Digest the tables of a data set."""
+    root = data if data.is_dir() else data.parent
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.glob("*.csv"))
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _json(tree: dict[str, Any]) -> bytes:
+    return (json.dumps(tree, indent=2) + "\n").encode()
