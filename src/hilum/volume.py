@@ -8,7 +8,6 @@ resampling. So every stage may take axis 0 for "up" whatever the scanner did.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from hilum._cores import count_cores
 from hilum.errors import InputError
 from hilum.findings import Notice, Record
 from hilum.space import Grid, Index, Spacing
@@ -391,7 +391,7 @@ def in_threads(part: Callable[[int, int], None], count: int) -> None:
         part: Called with each range; releases the GIL, so that threads help.
         count: How many items there are.
     """
-    workers = max(1, min(count, os.cpu_count() or 1))
+    workers = max(1, min(count, count_cores()))
     edges = np.linspace(0, count, workers + 1).astype(int).tolist()
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(part, edges[:-1], edges[1:]))

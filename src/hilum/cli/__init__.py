@@ -20,6 +20,7 @@ from typing import Any
 from hilum._talk import Talk
 from hilum._version import __version__
 from hilum.cli.assess import add_assess, add_series, add_source
+from hilum.cli.batch import add_batch
 from hilum.cli.clinical import add_risk
 from hilum.cli.compare import add_compare
 from hilum.cli.deidentify import add_deidentify
@@ -107,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_segment,
         _add_detect,
         add_compare,
+        add_batch,
         _add_phantom,
         add_train,
         add_export,
