@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hilum.datasets.tables import columns_of
 from hilum.errors import InputError
 from hilum.evaluation.decisions import compare_aucs, decision_curve, sensitivity_at
 from hilum.evaluation.dsb2017 import brier, evaluate_dsb2017, log_loss
 from hilum.evaluation.outcomes import evaluate_patients
-from hilum.evaluation.patients import Labelled, columns_of, read_table
+from hilum.evaluation.patients import Labelled, read_table
 from hilum.evaluation.recalibration import (
     apply_curve,
     calibrate,

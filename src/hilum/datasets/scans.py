@@ -12,12 +12,12 @@ or file in ct/ is a patient unless the table says otherwise.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hilum.datasets.tables import read_rows
 from hilum.dicom import choose_series, find_studies
 from hilum.errors import InputError
 from hilum.findings import Annotation
@@ -59,22 +59,7 @@ def read_annotations(path: Path) -> tuple[tuple[Annotation, ...], dict[str, str]
         InputError: The table cannot be read or lacks a column, a value is no finite
             number, a diameter is not above 0, or a series has two patients.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = tuple(reader.fieldnames or ())
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"Cannot read `{path.name}`: {error}. Give a CSV with the columns "
-            f"{', '.join(NEEDED)}."
-        ) from error
-    missing = [name for name in NEEDED if name not in columns]
-    if missing:
-        raise InputError(
-            f"`{path.name}` lacks the column {', '.join(missing)}; it has "
-            f"{', '.join(columns) or 'none'}. Coordinates are LPS millimetres."
-        )
+    rows = read_rows(path, NEEDED)
     found = tuple(_annotation(row, n, path.name) for n, row in enumerate(rows, 2))
     patients: dict[str, str] = {}
     for row, annotation in zip(rows, found, strict=True):
@@ -154,7 +139,7 @@ def _scans_of(child: Path, wanted: frozenset[str]) -> Iterator[tuple[str, Path]]
         yield uid, child
 
 
-def _annotation(row: dict[str, str | None], line: int, name: str) -> Annotation:
+def _annotation(row: dict[str, str], line: int, name: str) -> Annotation:
     """Read one row."""
     try:
         x, y, z, diameter = (float(row[c] or "") for c in NEEDED[1:])

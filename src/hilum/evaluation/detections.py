@@ -9,13 +9,13 @@ without one.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from hilum.datasets.tables import read_rows
 from hilum.errors import InputError
 
 POINT = ("coordX", "coordY", "coordZ")
@@ -104,36 +104,6 @@ def read_marks(path: Path) -> Points:
             "Did the detector run?"
         )
     return marks
-
-
-def read_rows(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
-    """Read a CSV that has certain columns.
-
-    Raises:
-        InputError: It cannot be read, or a column is missing or a line is short.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = tuple(reader.fieldnames or ())
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InputError(
-            f"Cannot read `{path.name}`: {reason}. It must be a CSV with the columns "
-            f"{','.join(needed)}."
-        ) from error
-    missing = [name for name in needed if name not in columns]
-    if missing:
-        hint = " Separate columns by commas." if ";" in "".join(columns) else ""
-        raise InputError(
-            f"`{path.name}` lacks the column {', '.join(missing)}; it has "
-            f"{','.join(columns)[:120] or 'none'}. Expected {','.join(needed)}.{hint}"
-        )
-    for line, row in enumerate(rows, start=2):
-        if any(row[name] is None for name in needed):
-            raise InputError(f"Line {line} of `{path.name}` is cut short: {len(row)}.")
-    return rows
 
 
 def _read_findings(path: Path) -> Points:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hilum.evaluation.detections import Floats, Points, Truth, read_rows
+from hilum.datasets.tables import read_rows
+from hilum.evaluation.detections import Floats, Points, Truth
 from hilum.evaluation.froc import match
 
 SPLIT_COLUMNS = ("seriesuid", "patient", "set")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hilum.datasets.tables import columns_of
 from hilum.errors import InputError
 from hilum.evaluation.decisions import (
     AucDifference,
@@ -21,7 +22,6 @@ from hilum.evaluation.decisions import (
 from hilum.evaluation.intervals import Figure, Statistic, bootstrap
 from hilum.evaluation.patients import (
     check_probabilities,
-    columns_of,
     read_table,
     same_patients,
 )

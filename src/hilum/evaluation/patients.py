@@ -103,15 +103,6 @@ def read_table(path: Path, columns: Sequence[str]) -> dict[str, dict[str, float]
     return table
 
 
-def columns_of(path: Path) -> tuple[str, ...]:
-    """Read the names of the columns of a table; none when it cannot be read."""
-    try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            return tuple(next(csv.reader(file), ()))
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return ()
-
-
 def same_patients(
     truth: Mapping[str, object], said: Mapping[str, object]
 ) -> tuple[str, ...]:

@@ -1,0 +1,99 @@
+"""Tables as CSV: read with errors that name the line and the column."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from hilum._names import name_of
+from hilum.errors import InputError
+
+Row = dict[str, str]
+
+
+def read_rows(path: Path, needed: Sequence[str]) -> list[Row]:
+    """Read a CSV that has certain columns.
+
+    Args:
+        path: The table.
+        needed: Columns that must be there; others may be.
+
+    Returns:
+        Column to text, a row each.
+
+    Raises:
+        InputError: It cannot be read, or a column is missing or a line is short.
+    """
+    return list(each_row(path, needed))
+
+
+def each_row(path: Path, needed: Sequence[str]) -> Iterator[Row]:
+    """Go through the rows of a CSV, one in memory at a time; see `read_rows`."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = tuple(reader.fieldnames or ())
+            _check_columns(path, columns, needed)
+            for line, row in enumerate(reader, start=2):
+                if any(row[name] is None for name in needed):
+                    raise InputError(
+                        f"Line {line} of `{name_of(path)}` is cut short: {len(row)}."
+                    )
+                yield row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(
+            f"Cannot read `{name_of(path)}`: {reason}. It must be a CSV with the "
+            f"columns {','.join(needed)}."
+        ) from error
+
+
+def columns_of(path: Path) -> tuple[str, ...]:
+    """Read the names of the columns of a table; none when it cannot be read."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return tuple(name.strip() for name in next(csv.reader(file), ()))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return ()
+
+
+def number_in(row: Mapping[str, str | None], column: str, where: str) -> float | None:
+    """Read a number of a row; None where the column or its value is missing.
+
+    Args:
+        row: Column to text.
+        column: To read.
+        where: What the row is, for the message, such as "Line 3 of `a.csv`".
+
+    Raises:
+        InputError: The text is no finite number.
+
+    Example:
+        >>> number_in({"age": "61"}, "age", "Line 2"), number_in({}, "age", "Line 2")
+        (61.0, None)
+    """
+    text = (row.get(column) or "").strip()
+    if not text or text.lower() in ("nan", "na", "none", ".", ".m", ".n"):
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(
+            f"{where}: {column} is {text[:40]!r}; expected a number, or nothing where "
+            "it is not known."
+        )
+    return value
+
+
+def _check_columns(path: Path, columns: Sequence[str], needed: Sequence[str]) -> None:
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        hint = " Separate columns by commas." if ";" in "".join(columns) else ""
+        raise InputError(
+            f"`{name_of(path)}` lacks the column {', '.join(missing)}; it has "
+            f"{','.join(columns)[:120] or 'none'}. Expected {','.join(needed)}.{hint}"
+        )

@@ -1,0 +1,95 @@
+"""Where the scans of a folder are: files of volumes, and folders of slices.
+
+A folder that holds DICOM files directly is one scan, or several series of one
+study; what lies below it is looked at too. No header is read but the first of a
+folder, and only where its files are not named as DICOM files are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from hilum.dicom.elements import NotDicomError
+from hilum.dicom.files import File, Opener
+from hilum.dicom.frames import read_headers
+from hilum.dicom.guard import guarded
+from hilum.dicom.headers import Header
+from hilum.dicom.looks import claims_dicom, is_junk
+from hilum.formats import is_volume_file
+
+_NOT_SLICES = (".csv", ".xml", ".txt", ".json", ".pdf", ".raw", ".zraw", ".md", ".zip")
+_TRIED = 3
+
+
+def find_scans(folder: Path) -> Iterator[Path]:
+    """Go through the scans below a folder, by name.
+
+    Args:
+        folder: However nested; links to folders are not followed.
+
+    Returns:
+        Files that `hilum.formats.read_volume` reads, and folders with slices.
+    """
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        names = sorted(n for n in files if not n.startswith(".") and not is_junk(n))
+        place = Path(root)
+        volumes = [place / n for n in names if is_volume_file(place / n)]
+        yield from volumes
+        if not volumes and has_slices(place, names):
+            yield place
+
+
+def has_slices(folder: Path, names: list[str]) -> bool:
+    """Tell whether a folder directly holds DICOM files.
+
+    Args:
+        folder: The folder.
+        names: Of its files.
+    """
+    if any(claims_dicom(name) for name in names):
+        return True
+    others = [n for n in names if not n.lower().endswith(_NOT_SLICES)]
+    return any(_is_dicom(folder / name) for name in others[:_TRIED])
+
+
+def first_header(folder: Path) -> Header | None:
+    """Read the header of the first CT image directly in a folder.
+
+    Args:
+        folder: With DICOM files; the first few are tried.
+
+    Returns:
+        The header, or None where none of them can be read.
+    """
+    names = sorted(p.name for p in folder.iterdir() if p.is_file())
+    likely = [n for n in names if not n.lower().endswith(_NOT_SLICES)]
+    with Opener() as opener:
+        for name in likely[:_TRIED]:
+            path = folder / name
+            found: list[Header] = []
+            with guarded(lambda _: None):
+                try:
+                    file = File(str(path), None, path.stat().st_size)
+                    found = read_headers(file, opener)
+                except NotDicomError:
+                    continue
+            if found and found[0].series_uid:
+                return found[0]
+    return None
+
+
+def has_scan(folder: Path) -> bool:
+    """Tell whether there is any scan below a folder."""
+    return next(find_scans(folder), None) is not None
+
+
+def _is_dicom(path: Path) -> bool:
+    """Look for the mark that DICOM files have after 128 bytes."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
