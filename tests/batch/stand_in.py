@@ -3,13 +3,23 @@
 import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from hilum.batch.order import Failure, Outcome, row_of
-from hilum.batch.work import CANDIDATES, Loaded
 from hilum.errors import WeightsError
 from hilum.findings import Assessment, Guidelines, Probability, Provenance, Scope
 from hilum.formats.atomic import replacing_folder
+
+
+@dataclass
+class Loaded:
+    """A scan that needs no reading."""
+
+    order: object
+
+    def close(self):
+        """Nothing was fetched."""
 
 
 class StandIn:
@@ -39,7 +49,7 @@ class StandIn:
             text = json.dumps(result.to_json())
             (folder / "assessment.json").write_text(text)
             line = f"{result.series_uid},1.0,2.0,3.0,0.5\n"
-            (folder / CANDIDATES).write_text("seriesuid,coordX\n" + line)
+            (folder / "candidates.csv").write_text("seriesuid,coordX\n" + line)
         return Outcome(row=row_of(order.number, result), seconds={"read": 0.25})
 
 
@@ -71,9 +81,8 @@ def hang(_order):
 
 
 def huge(_order):
-    kept = bytearray(600_000_000)
-    kept[::4096] = b"x" * len(kept[::4096])
-    time.sleep(600)
+    kept = bytearray(b"x") * 400_000_000
+    time.sleep(600 + len(kept) % 2)
 
 
 def bad(order):

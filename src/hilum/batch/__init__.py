@@ -10,9 +10,30 @@ from outside, with limits), `plan` and `crew` (several of them), `cluster` (on o
 machines), `ledger` and `outputs` (the tables), `running` (all of that in one body).
 """
 
-from hilum.batch.cohort import find_cohort
-from hilum.batch.order import Failure, Row, Scan
-from hilum.batch.running import BatchProgress, BatchResult, BatchSettings, run_batch
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hilum.batch.cohort import find_cohort
+    from hilum.batch.order import Failure, Row, Scan
+    from hilum.batch.running import (
+        BatchProgress,
+        BatchResult,
+        BatchSettings,
+        run_batch,
+    )
+
+_HOMES = {
+    "hilum.batch.cohort": ("find_cohort",),
+    "hilum.batch.order": ("Failure", "Row", "Scan"),
+    "hilum.batch.running": (
+        "BatchProgress",
+        "BatchResult",
+        "BatchSettings",
+        "run_batch",
+    ),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BatchProgress",
@@ -24,3 +45,10 @@ __all__ = [
     "find_cohort",
     "run_batch",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name when it is first used: a worker starts with few of them."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'hilum.batch' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

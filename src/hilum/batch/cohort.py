@@ -15,13 +15,15 @@ from pathlib import Path
 from hilum._names import name_of
 from hilum.batch.order import Scan
 from hilum.batch.table import read_cohort_table
+from hilum.datasets import open_dataset
+from hilum.datasets.tables import columns_of
+from hilum.datasets.walking import find_scans
 from hilum.dicom import choose_series, find_studies
 from hilum.dicom.glance import glance
-from hilum.dicom.looks import claims_dicom, is_junk
+from hilum.dicom.looks import is_junk
 from hilum.errors import InputError
 from hilum.formats.files import EXTENSIONS
 
-_SUBSET = re.compile(r"subset\d+$")
 _ADDRESS = re.compile(r"dicomwebs?:/")
 _WHOLE = (*EXTENSIONS, ".zip")
 
@@ -31,10 +33,11 @@ def find_cohort(cohort: str | Path) -> tuple[Scan, ...]:
 
     Args:
         cohort: One of
-            a folder: each study in it is a scan, each .nii, .nii.gz, .mha, .mhd, .npz
-            and .zip too. The layouts of LUNA16 (`subset0`, `subset1`, ...) and of the
-            Data Science Bowl 2017 (a folder a patient) are such folders;
-            a CSV with a column `source`, see `read_cohort_table`;
+            a folder: a data set that `hilum.datasets.open_dataset` knows, such as
+            LUNA16 or DSB2017, or else any folder: each study in it is a scan, and
+            each .nii, .nii.gz, .mha, .mhd, .npz and .zip too;
+            a CSV with a column `source`, see `read_cohort_table`, or one that
+            `open_dataset` knows;
             `dicomweb(s)://HOST/PATH[?QUERY]`: the studies with CT of a server.
 
     Returns:
@@ -60,7 +63,10 @@ def find_cohort(cohort: str | Path) -> tuple[Scan, ...]:
                 f"There is nothing at `{name_of(path)}`. Give a folder of scans, a CSV "
                 "with a column `source`, or dicomweb(s)://HOST/PATH?QUERY."
             )
-        found = tuple(_in_folder(path)) if is_folder else read_cohort_table(path)
+        if is_file and "source" in columns_of(path):
+            found = read_cohort_table(path)
+        else:
+            found = _in_data_set(path) or tuple(_in_folder(path))
         where = f"`{name_of(path)}`"
     if not found:
         raise InputError(
@@ -102,37 +108,49 @@ class _Leaf:
     studies: frozenset[str]
 
 
+def _in_data_set(path: Path) -> tuple[Scan, ...]:
+    """List a data set of a layout that has a name; nothing where it has none."""
+    try:
+        known = open_dataset(path)
+    except InputError:
+        if path.is_dir() and any(find_scans(path)):
+            return ()
+        raise
+    if known.layout == "folder":
+        return ()
+    root = known.folder.absolute()
+    return tuple(
+        Scan(
+            name=Path(os.path.relpath(case.source.absolute(), root)).as_posix(),
+            source=str(case.source.absolute()),
+            id=case.patient,
+            series_uid=case.series_uid if case.source.is_dir() else None,
+        )
+        for case in known
+    )
+
+
 def _in_folder(root: Path) -> Iterator[Scan]:
-    """Find the scans of a folder, by name."""
+    """Find the scans of any folder, by name."""
+    found: list[tuple[Path, list[Scan]]] = []
     leaves: list[_Leaf] = []
-    files: list[Path] = []
-    subsets = sorted(p for p in root.iterdir() if _SUBSET.match(p.name))
-    for start in subsets or [root]:
-        for path, names in _walk(start):
-            whole = [n for n in names if n.lower().endswith(_WHOLE)]
-            files += (path / name for name in whole)
-            rest = [path / n for n in names if n not in whole]
-            studies = {glance(rest), glance(rest[::-1])} - {None}
-            if studies or any(claims_dicom(p.name) for p in rest):
-                leaves.append(_Leaf(path, frozenset(s or "" for s in studies)))
-    found = [(path, [_scan(root, path)]) for path in files]
+    for path in (*find_scans(root), *sorted(root.rglob("*.zip"))):
+        if path.is_dir():
+            leaves.append(_Leaf(path, _studies_in(path)))
+        else:
+            found.append((path, [_scan(root, path)]))
     found += [(path, _scans_of(root, path, mixed)) for path, mixed in _studies(leaves)]
     for _, scans in sorted(found, key=lambda item: str(item[0])):
         yield from scans
 
 
-def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Give each folder with the names of its files, without links to folders."""
-    for place, folders, _ in os.walk(root):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        with os.scandir(place) as entries:
-            names = [
-                e.name
-                for e in entries
-                if e.is_file() and not e.name.startswith(".") and not is_junk(e.name)
-            ]
-        if names:
-            yield Path(place), sorted(names)
+def _studies_in(folder: Path) -> frozenset[str]:
+    """Give the studies of the first and the last image of a folder."""
+    with os.scandir(folder) as entries:
+        names = sorted(e.name for e in entries if e.is_file() and not is_junk(e.name))
+    files = [folder / name for name in names if not name.startswith(".")]
+    found = (glance(files), glance(files[::-1]))
+    return frozenset(study for study in found if study is not None)
 
 
 def _studies(leaves: list[_Leaf]) -> Iterator[tuple[Path, bool]]:
