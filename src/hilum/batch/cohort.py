@@ -24,6 +24,7 @@ from hilum.dicom.looks import is_junk
 from hilum.errors import InputError
 from hilum.formats.files import EXTENSIONS
 
+_SUBSET = re.compile(r"subset\d+$")  # of LUNA16, whose lungs are .mhd too
 _ADDRESS = re.compile(r"dicomwebs?:/")
 _WHOLE = (*EXTENSIONS, ".zip")
 
@@ -134,7 +135,9 @@ def _in_folder(root: Path) -> Iterator[Scan]:
     """Find the scans of any folder, by name."""
     found: list[tuple[Path, list[Scan]]] = []
     leaves: list[_Leaf] = []
-    for path in (*find_scans(root), *sorted(root.rglob("*.zip"))):
+    starts = sorted(p for p in root.iterdir() if _SUBSET.match(p.name)) or [root]
+    places = [path for start in starts for path in find_scans(start)]
+    for path in (*places, *sorted(root.rglob("*.zip"))):
         if path.is_dir():
             leaves.append(_Leaf(path, _studies_in(path)))
         else:

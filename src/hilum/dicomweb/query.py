@@ -33,10 +33,10 @@ def find_studies_on(server: Server, query: str = "") -> Iterator[str]:
     Source:
         DICOM PS3.18 10.6.1.2 (query parameters), 8.3.4 (limit and offset).
     """
-    wanted = dict(parse_qsl(query, keep_blank_values=True))
-    if query and not wanted:
+    wanted = dict(parse_qsl(query))
+    if query and len(wanted) < len(query.split("&")):
         raise InputError(
-            "The query of the DICOMweb address has no name=value, such as "
+            "The query of the DICOMweb address needs name=value, each once, such as "
             "StudyDate=20240101-20241231."
         )
     wanted = {"ModalitiesInStudy": "CT", **wanted}
