@@ -148,7 +148,7 @@ def ray_workers(
         cores = int(ray.cluster_resources().get("CPU", 1))
         count = workers or cores
         share = limits.with_cores(max(1, cores // count))
-        yield [RayWorker(share) for _ in range(max(1, min(count, cores, most)))]
+        yield [RayWorker(share) for _ in range(max(1, min(count, most)))]
     finally:
         if is_ours:
             ray.shutdown()
