@@ -45,7 +45,7 @@ def test_the_series_of_a_study_are_one_scan_and_two_studies_are_two(tmp_path):
         write_slice(tmp_path / place / "1.dcm", study)
         write_slice(tmp_path / place / "2.dcm", study)
     assert names(tmp_path) == ["ann/first", "ann/second", "bob"]
-    assert [s.id for s in find_cohort(tmp_path)] == ["first", "second", "bob"]
+    assert [s.id for s in find_cohort(tmp_path)] == ["ann", "ann", "bob"]
 
 
 def test_a_folder_that_mixes_studies_is_a_scan_each(tmp_path):
@@ -66,6 +66,7 @@ def test_files_zips_and_what_only_claims_to_be_dicom_are_scans(tmp_path):
     (tmp_path / "e").mkdir()
     (tmp_path / "e" / "read.me").write_bytes(b"nothing to see")
     assert names(tmp_path) == ["a.mha", "b.nii.gz", "c.zip", "d"]
+    assert [scan.id for scan in find_cohort(tmp_path)] == ["a", "b", "c", "d"]
 
 
 def test_luna16_and_dsb2017_layouts(tmp_path):

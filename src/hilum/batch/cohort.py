@@ -195,10 +195,15 @@ def _scans_of(root: Path, path: Path, mixed: bool) -> list[Scan]:
 
 
 def _scan(root: Path, path: Path, series_uid: str | None = None) -> Scan:
-    name = path.relative_to(root).as_posix()
-    stem = path.resolve().name
-    for ending in sorted(_WHOLE, key=len, reverse=True):
-        if stem.lower().endswith(ending) and not path.is_dir():
-            stem = stem[: -len(ending)]
-            break
-    return Scan(name=name, source=str(path.absolute()), id=stem, series_uid=series_uid)
+    """Make the scan at a place; its patient is the first folder or file on the way."""
+    name = path.relative_to(root)
+    patient = name.parts[0] if name.parts else root.absolute().name
+    if len(name.parts) == 1 and not path.is_dir():
+        ending = max((e for e in _WHOLE if patient.lower().endswith(e)), key=len)
+        patient = patient[: -len(ending)]
+    return Scan(
+        name=name.as_posix(),
+        source=str(path.absolute()),
+        id=patient,
+        series_uid=series_uid,
+    )
