@@ -24,6 +24,7 @@ from hilum.cli.batch import add_batch
 from hilum.cli.clinical import add_risk
 from hilum.cli.compare import add_compare
 from hilum.cli.deidentify import add_deidentify
+from hilum.cli.doctor import add_doctor
 from hilum.cli.listen import add_listen
 from hilum.cli.networks import add_calibrate, add_evaluate, add_export, add_train
 from hilum.cli.primer import add_primer
@@ -64,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     json.dump(result, sys.stdout, indent=2, ensure_ascii=False)
     sys.stdout.write("\n")
-    return 0
+    return int(getattr(args, "exit_code", 0))
 
 
 def entry_point() -> None:
@@ -119,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         add_serve,
         add_token,
         add_primer,
+        add_doctor,
     ):
         add(commands)
     inner = [*add_risk(commands), *add_evaluate(commands)]
