@@ -306,7 +306,11 @@ def check_phantom() -> Check:
         found = "none of the nodules of the phantom is found"
         return Check(name="self-test", state="broken", found=found, mend=_AGAIN)
     late = seconds > _SELF_TEST_S
-    mend = "Kernels may have been compiled, or the machine is busy: run it again." if late else ""
+    mend = (
+        "Kernels may have been compiled, or the machine is busy: run it again."
+        if late
+        else ""
+    )
     return Check(
         name="self-test",
         state="note" if late else "ok",

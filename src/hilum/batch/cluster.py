@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,6 +31,8 @@ from hilum.formats.atomic import replacing_folder, writing
 
 _REPLACE_S = 60.0
 """How long a new actor is waited for before its orders go to the others."""
+
+_ANSWER_S = 10.0
 
 Files = dict[str, bytes]
 
@@ -157,6 +160,7 @@ def ray_workers(
 def _join(ray: Any, workers: int | None, address: str | None) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     where = "Ray cannot be started here"
+    _check_address(address)
     try:
         if address is None:
             ray.init(num_cpus=workers, include_dashboard=False, **quiet)
@@ -167,6 +171,20 @@ def _join(ray: Any, workers: int | None, address: str | None) -> None:
         raise InputError(
             f"{where} ({type(error).__name__}). Start one with `ray start --head`, or "
             "leave out --address."
+        ) from error
+
+
+def _check_address(address: str | None) -> None:
+    """Refuse an address where nobody answers: Ray itself would try for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if not host or not port.isdigit():
+        return  # none, or a word of Ray's such as "auto"
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise InputError(
+            f"There is no Ray cluster at that address ({type(error).__name__}). Start "
+            "one with `ray start --head`, or leave out --address."
         ) from error
 
 
