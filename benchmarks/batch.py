@@ -130,7 +130,8 @@ def main() -> None:
             print(
                 f"{engine:12}"
                 + "".join(f"{s:12.1f}" for s in spent)
-                + f"{slope:9.3f}{start:8.1f}{3600 / slope:9.0f}{slope / loop - 1:+10.1%}"
+                + f"{slope:9.3f}{start:8.1f}{3600 / slope:9.0f}"
+                + f"{slope / loop - 1:+10.1%}"
             )
             _check_linear(sizes, spent, start)
     print(f"wanted: overhead of an engine below {WANTED_OVERHEAD:.0%}")
@@ -141,7 +142,8 @@ def _check_linear(sizes: tuple[int, ...], spent: list[float], start: float) -> N
     if len(sizes) > 2:
         costs = [(s - start) / n for n, s in zip(sizes, spent, strict=True)]
         shown = ", ".join(f"{c:.3f}" for c in costs)
-        print(f"{'':12}a scan, by size: {shown} s ({max(costs) / min(costs):.2f} times)")
+        spread = max(costs) / min(costs)
+        print(f"{'':12}a scan, by size: {shown} s ({spread:.2f} times)")
 
 
 if __name__ == "__main__":

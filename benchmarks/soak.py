@@ -56,9 +56,9 @@ def main() -> None:
                 print(f"{number:5} {used[-1]:8.1f} MB {seconds:8.1f} s", flush=True)
     gc.collect()
     half = used[len(used) // 2 :]
-    slope = float(np.polyfit(np.arange(len(half)), half, 1)[0]) if len(half) > 2 else 0.0
-    print(f"after {count}: {memory_mb():.1f} MB; {100 * slope:+.2f} MB in 100 assessments")
-    print(f"flat (below {WANTED_MB:g} MB in 100): {abs(100 * slope) < WANTED_MB}")
+    each = float(np.polyfit(np.arange(len(half)), half, 1)[0]) if len(half) > 2 else 0
+    print(f"after {count}: {memory_mb():.1f} MB; {100 * each:+.2f} MB in 100")
+    print(f"flat (below {WANTED_MB:g} MB in 100): {abs(100 * each) < WANTED_MB}")
 
 
 if __name__ == "__main__":

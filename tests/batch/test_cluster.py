@@ -51,8 +51,8 @@ def start_node(tmp_path, *options):
         "--num-cpus", "1", "--object-store-memory", "80000000", "--block",
         "--disable-usage-stats", *options,
     ]  # fmt: skip
-    log = (tmp_path / "ray.log").open("ab")
-    return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    with (tmp_path / "ray.log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
 
 def kill_node(node):
