@@ -48,7 +48,10 @@ test: $(VENV)/.dev  ## everything, system packages included
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(VENV)/.dev  ## the benchmarks, each a table
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	for script in benchmarks/*.py; do \
+	  grep -q __main__ $$script || continue; \
+	  echo "== $$script"; $(BIN)/python $$script || exit 1; \
+	done
 
 docs: $(VENV)/.dev  ## the documentation, in docs/_build
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build

@@ -6,6 +6,7 @@ without a line here; `BASE` says what a command needs so that it gets far enough
 
 import argparse
 import contextlib
+import functools
 import importlib
 import importlib.util
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 import hilum
+import hilum.phantom
 from hilum import cli
 from hilum.errors import InputError
 
@@ -79,6 +81,13 @@ def places(tmp_path_factory):
     return {name: str(path) for name, path in known.items()}
 
 
+@functools.cache
+def small_phantom():
+    """Make one for all: to make a phantom is slow, and its settings are checked."""
+    settings = hilum.PhantomSettings(shape=(2, 8, 8), spacing_mm=(100, 40, 40))
+    return hilum.make_phantom(settings)
+
+
 @pytest.fixture(autouse=True)
 def nothing_stays(monkeypatch, tmp_path):
     """Let no server begin, and nothing be written beside the tests."""
@@ -87,6 +96,8 @@ def nothing_stays(monkeypatch, tmp_path):
     def begin(*_args, **_named):
         raise InputError("It would begin to serve.")
 
+    small = small_phantom()
+    monkeypatch.setattr(hilum.phantom, "make_phantom", lambda _settings: small)
     doors = ["hilum.primer.server:serve"]
     if importlib.util.find_spec("dbos"):
         doors += ["hilum.service.web.serving:serve", "hilum.service.jobs:Jobs"]
