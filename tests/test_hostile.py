@@ -98,7 +98,7 @@ def nothing_stays(monkeypatch, tmp_path):
 
     small = small_phantom()
     monkeypatch.setattr(hilum.phantom, "make_phantom", lambda _settings: small)
-    doors = ["hilum.primer.server:serve"]
+    doors = ["hilum.primer.server:serve", "hilum.primer.site:export_site"]
     if importlib.util.find_spec("dbos"):
         doors += ["hilum.service.web.serving:serve", "hilum.service.jobs:Jobs"]
     for door in doors:

@@ -286,7 +286,7 @@ class Ledger:
         return rows
 
     def _append(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Add lines by one write, and have them on the disk."""
+        """Add lines by one write."""
         if not rows:
             return
         path = self.out / name
@@ -294,7 +294,8 @@ class Ledger:
             file = os.open(path, os.O_WRONLY | os.O_APPEND)
             try:
                 os.write(file, _text(rows))
-                os.fsync(file)
+                if name in (SOURCES, FAILURES):  # the others can be had from `scans`
+                    os.fsync(file)
             finally:
                 os.close(file)
 
