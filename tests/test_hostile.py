@@ -9,7 +9,6 @@ import contextlib
 import functools
 import importlib
 import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +59,8 @@ def leaves(parser, name=()):
             yield from leaves(command, (*name, key))
 
 
-COMMANDS = {k: v for k, v in leaves(cli._parser()) if k not in NOT_TRIED}
+PARSER = cli._parser()
+COMMANDS = {k: v for k, v in leaves(PARSER) if k not in NOT_TRIED}
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +96,7 @@ def nothing_stays(monkeypatch, tmp_path):
     def begin(*_args, **_named):
         raise InputError("It would begin to serve.")
 
+    monkeypatch.setattr(cli, "_parser", lambda: PARSER)  # to make one is slow
     small = small_phantom()
     monkeypatch.setattr(hilum.phantom, "make_phantom", lambda _settings: small)
     doors = ["hilum.primer.server:serve", "hilum.primer.site:export_site"]
@@ -203,6 +204,6 @@ def test_a_command_that_breaks_is_seen(capsys, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(sys.modules["hilum.cli"], "_find", broken)
+    monkeypatch.setattr("hilum.dicom.find_studies", broken)
     code, _ = attempt(["find", "x"], capsys)
     assert str(code).startswith("ZeroDivisionError")

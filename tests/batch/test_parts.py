@@ -14,9 +14,11 @@ from hilum.batch.hand import GoneError, lost
 from hilum.batch.ledger import Ledger, manner_of
 from hilum.batch.order import Failure, Order, Outcome, Row, Scan
 from hilum.batch.plan import Plan
+from hilum.batch.table import read_cohort_table
 from hilum.batch.work import finish, load, without_names
 from hilum.clinical.facts import Facts
 from hilum.errors import InputError
+from hilum.runtime.predictor import _threads
 
 MANNER = manner_of(("json",), False, None)
 
@@ -225,6 +227,22 @@ def test_fewer_cores_are_counted_where_they_are_shared():
     finally:
         limit_cores(None)
     assert count_cores() == every
+
+
+def test_networks_get_no_more_threads_than_there_are_cores_to_keep_busy():
+    assert _threads() == {}
+    try:
+        limit_cores(1)
+        told = _threads()
+        assert told == {"INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
+    finally:
+        limit_cores(None)
+
+
+def test_a_table_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "c.csv").write_bytes(b"source\n\xff\n")
+    with pytest.raises(InputError, match="as a table"):
+        read_cohort_table(tmp_path / "c.csv")
 
 
 def test_what_travels_between_processes_comes_out_the_same():

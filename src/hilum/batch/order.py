@@ -74,7 +74,7 @@ class Row(Record):
         malignancy: Of that one.
         lung_rads: Category.
         reasons: Why it is out of scope.
-        notices: Codes of doubts and repairs, in the order in which they came up.
+        notices: Codes of doubts and repairs, each once, in the order of coming up.
     """
 
     scan: int
@@ -150,5 +150,5 @@ def row_of(number: int, assessment: Assessment) -> Row:
         malignancy=first.malignancy.value if first else None,
         lung_rads=None if category is None else str(category),
         reasons=" ".join(scope.reasons),
-        notices=" ".join(notice.code for notice in assessment.notices),
+        notices=" ".join(dict.fromkeys(n.code for n in assessment.notices)),
     )
