@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from hilum.batch.hand import GoneError, Worker
 from hilum.batch.order import Order, Outcome
@@ -26,7 +26,7 @@ def outcomes_of(
     workers: Sequence[Worker],
     *,
     idle: Callable[[], None] | None = None,
-) -> Iterator[tuple[Order, Outcome]]:
+) -> Generator[tuple[Order, Outcome]]:
     """Have orders done, and give what came of each as soon as it is there.
 
     Args:

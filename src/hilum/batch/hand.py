@@ -102,6 +102,8 @@ class Hand:
         Raises:
             HilumError: No scan can be assessed here.
         """
+        if self._is_closed:
+            return lost(order, "The run was stopped.")
         process = self._process or self._start()
         given = {
             "order": order.to_json(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -191,8 +191,11 @@ def run_batch(
                     )
                 )
 
-        with _workers(how, len(orders)) as workers:
-            for order, outcome in outcomes_of(orders, workers, idle=tell):
+        with (
+            _workers(how, len(orders)) as workers,
+            closing(outcomes_of(orders, workers, idle=tell)) as outcomes,
+        ):
+            for order, outcome in outcomes:
                 ledger.add(order.number, outcome)
                 fresh += 1
                 failed += outcome.failure is not None
