@@ -50,7 +50,10 @@ test:  ## everything, system packages included
 	$(BIN)/python -m pytest $(WORKERS)
 
 bench: $(VENV)/.dev  ## the benchmarks, each a table
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	for script in benchmarks/*.py; do \
+	  grep -q __main__ $$script || continue; \
+	  echo "== $$script"; $(BIN)/python $$script || exit 1; \
+	done
 
 docs: $(VENV)/.dev  ## the documentation, in docs/_build
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build

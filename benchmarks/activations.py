@@ -344,7 +344,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(default))
     plan = parser.parse_args()
     if not (plan.data / "nodules" / "nodules.csv").exists():
-        print("No real nodules: set HILUM_DATA to a folder with nodules/nodules.csv.")
+        print("activations.py: skipped: needs rated nodules, set HILUM_DATA")
         return
     plan.names, plan.seeds, plan.folds = ("sigmoid", "relu", "elu"), (0,), (0,)
     plan.epochs, plan.rates = 6, (0.01, 0.1)

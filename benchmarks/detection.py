@@ -452,7 +452,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     if args.run is None:
-        print("detection.py needs a folder RUN; it trains for hours.")
+        print("detection.py: skipped: needs a folder RUN; it trains for hours")
         return
     args.run.mkdir(parents=True, exist_ok=True)
     if not args.judge:

@@ -79,4 +79,4 @@ if __name__ == "__main__":
     elif (DATA / "nodules.csv").is_file():
         main(DATA)
     else:
-        print(f"explanations: no nodules in {DATA}; set HILUM_DATA")
+        print("explanations.py: skipped: needs rated nodules, set HILUM_DATA")

@@ -206,6 +206,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(default))
     parser.add_argument("--figure", type=Path, default=FIGURE)
     args = parser.parse_args()
+    if not (args.data / "annotations.csv").exists():
+        print("froc_classical.py: skipped: needs real CT, set HILUM_DATA")
+        return
     usual = ("as shipped", NoduleDetector(weights=""), lambda: None)
     chosen = list(variants()) if args.perturb else [usual]
     results: dict[str, list[Outcome]] = {name: [] for name, _, _ in chosen}

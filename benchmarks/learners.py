@@ -161,7 +161,8 @@ def _middle(mark: ReaderMark) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    if not (DATA / "nodules").is_dir():
-        raise SystemExit("learners.py needs the data that HILUM_DATA names.")
-    compare_readers()
-    compare_learners()
+    if (DATA / "nodules").is_dir():
+        compare_readers()
+        compare_learners()
+    else:
+        print("learners.py: skipped: needs rated nodules, set HILUM_DATA")

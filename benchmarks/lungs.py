@@ -42,7 +42,7 @@ def main() -> None:
     if (folder / "annotations.csv").exists():
         real(folder)
     else:
-        print("no real CT: set HILUM_DATA to a folder with it")
+        print("lungs.py: real CT skipped: needs HILUM_DATA")
 
 
 def measure(volume: CTVolume) -> tuple[float, float]:

@@ -54,7 +54,7 @@ def main() -> None:
         return
     folder = Path(os.environ.get("HILUM_DATA", _default_folder()))
     if not (folder / "annotations.csv").exists():
-        print("no real CT: set HILUM_DATA to a folder with it")
+        print("measure.py: skipped: needs real CT, set HILUM_DATA; or --phantom")
         return
     if wanted.readers:
         readers_table(folder, _patch, wanted.readers)

@@ -269,6 +269,9 @@ def main() -> None:
     parser.add_argument("--no-detection", action="store_true")
     args = parser.parse_args()
     data = Path(os.environ.get("HILUM_DATA", "../shared/data"))
+    if not (data / "annotations.csv").exists():
+        print("patient.py: skipped: needs real CT, set HILUM_DATA")
+        return
     if not args.no_detection:
         for name, findings in detect_all(data).items():
             show_detection(name, findings)

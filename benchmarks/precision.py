@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("segmentation", type=Path, nargs="?")
     args = parser.parse_args(arguments)
     if not args.segmentation:
-        print("no runs: give a folder of nodules and two runs of `hilum train`")
+        print("precision.py: skipped: needs NODULES and two runs of `hilum train`")
         return
     cases = read_nodules(args.nodules)
     folds = folds_by_patient(cases, FOLDS, seed=0)

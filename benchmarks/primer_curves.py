@@ -53,17 +53,18 @@ def main() -> None:
     default = ROOT.parent / "shared" / "data"
     folder = Path(os.environ.get("HILUM_DATA", default)) / "nodules"
     if not (folder / "nodules.csv").exists():
-        print("No real nodules: set HILUM_DATA to a folder with nodules/nodules.csv.")
+        print("primer_curves.py: skipped: needs rated nodules, set HILUM_DATA")
         return
     data = load(folder)
     tree = json.loads(STATIC.read_text(encoding="utf-8"))
     known = tree.get("loss_curves", []) if args.write else []
-    for name, rate in RUNS:
+    runs, seeds = (RUNS, SEEDS) if args.write else (RUNS[:1], SEEDS[:1])
+    for name, rate in runs:
         for norm in (False, True):
             what = {"activation": name, "rate": rate, "batch_norm": norm}
             if any(what.items() <= row.items() for row in known):
                 continue  # an interrupted run goes on
-            every = np.array([curve(data, name, rate, norm, seed) for seed in SEEDS])
+            every = np.array([curve(data, name, rate, norm, seed) for seed in seeds])
             means = every.mean(axis=0).reshape(-1, OVER).mean(axis=1)
             known.append({**what, "loss": [round(float(v), 4) for v in means]})
             print(name, rate, "with" if norm else "without", means.round(3)[[0, 4, -1]])

@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     if shutil.which("storescu") is None:
-        print("storescu is not installed (Debian package dcmtk)")
+        print("receive.py: skipped: needs storescu (Debian package dcmtk)")
         return
     times: dict[str, list[float]] = {"bare": [], "hilum": []}
     with tempfile.TemporaryDirectory() as folder:

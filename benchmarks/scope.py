@@ -81,4 +81,6 @@ if __name__ == "__main__":
     where = Path(os.environ.get("HILUM_DATA", "../shared/data"))
     if (where / "ct").is_dir():
         measure_real(where)
+    else:
+        print("scope.py: real CT skipped: needs HILUM_DATA")
     measure_time()

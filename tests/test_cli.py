@@ -13,9 +13,11 @@ import pytest
 
 import hilum
 from hilum import cli
+from hilum.batch import BatchSettings, run_batch
 from hilum.cli.assess import verdict
 from hilum.clinical.facts import Facts
 from hilum.compare import PairOptions, compare
+from hilum.doctor import examine
 from hilum.evaluation import calibrate, write_submission
 from hilum.pipeline import assess, detect, segment
 from hilum.primer.runs import Runs
@@ -243,6 +245,8 @@ def test_the_verdict_never_hides_that_it_is_forced():
 FUNCTIONS = {
     "assess": (assess, write_documents, Facts, SegmentStyle, compare, PairOptions),
     "compare": (compare, PairOptions),
+    "batch": (run_batch, BatchSettings),
+    "doctor": (examine,),
     "report": (report, SegmentStyle),
     "find": (hilum.find_studies,),
     "convert": (hilum.convert,),

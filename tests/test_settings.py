@@ -69,6 +69,7 @@ def test_table_and_dataclass_are_inverse():
         ("top", True, "must be int; got True"),
         ("fast", 1, "must be bool; got 1"),
         ("spacing_mm", [1, 2], "needs 3 values"),
+        ("spacing_mm", 1.5, "must be a list of values"),
         ("inner", {"dept": 1}, "Did you mean `depth`"),
     ],
 )

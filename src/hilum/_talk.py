@@ -25,6 +25,7 @@ STAGES = {
     "evaluate": "judging",
     "deidentify": "copying without the person",
     "lessons": "writing the lessons",
+    "batch": "assessing the cohort",
 }
 
 _EVERY_SECONDS = 30
@@ -75,6 +76,18 @@ class Talk(AbstractContextManager["Talk"]):
         """Say something that is not progress."""
         self._finish()
         if not self._quiet:
+            sys.stderr.write(f"hilum: {text}\n")
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether there is a line that moves."""
+        return self._status is not None
+
+    def move(self, text: str) -> None:
+        """Say how far the stage is: on the moving line, or as a line of its own."""
+        if self._status is not None:
+            self._status.update(f"hilum: {text}")
+        elif not self._quiet:
             sys.stderr.write(f"hilum: {text}\n")
 
     def _finish(self) -> None:

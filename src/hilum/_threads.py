@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
+
+from hilum._cores import count_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -20,7 +21,7 @@ def in_threads(part: Callable[[int, int], None], count: int) -> None:
         part: Called with each range; releases the GIL, so that threads help.
         count: How many items there are.
     """
-    workers = max(1, min(count, os.cpu_count() or 1))
+    workers = max(1, min(count, count_cores()))
     edges = np.linspace(0, count, workers + 1).astype(int).tolist()
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(part, edges[:-1], edges[1:]))
@@ -41,5 +42,5 @@ def map_in_threads(
     """
     if len(items) < 2:
         return [function(item) for item in items]
-    with ThreadPoolExecutor(min(len(items), os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(len(items), count_cores())) as pool:
         return list(pool.map(function, items))

@@ -146,6 +146,8 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return tuple(
             _convert(v, kind, where) for v, kind in zip(value, kinds, strict=True)
         )
+    if origin is tuple and not isinstance(value, tuple):
+        raise InputError(f"Setting {where} must be a list of values; got {value!r}.")
     if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
         return fill(hint, value, table=where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

@@ -8,6 +8,7 @@ extra, 5 weights.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import logging
 import os
@@ -15,15 +16,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from hilum._names import printable
 from hilum._talk import Talk
 from hilum._version import __version__
 from hilum.cli.assess import add_assess, add_series, add_source
+from hilum.cli.batch import add_batch
 from hilum.cli.clinical import add_risk
 from hilum.cli.compare import add_compare
 from hilum.cli.data import add_data
 from hilum.cli.deidentify import add_deidentify
+from hilum.cli.doctor import add_doctor
 from hilum.cli.listen import add_listen
 from hilum.cli.networks import add_calibrate, add_evaluate, add_export
 from hilum.cli.primer import add_primer
@@ -31,7 +35,7 @@ from hilum.cli.report import add_report
 from hilum.cli.service import add_serve, add_token
 from hilum.cli.submission import add_submission
 from hilum.cli.train import add_train
-from hilum.errors import HilumError
+from hilum.errors import HilumError, InputError
 
 Commands = Any
 """argparse keeps the type of its subparsers private."""
@@ -56,16 +60,52 @@ def main(argv: Sequence[str] | None = None) -> int:
         stream=sys.stderr,
     )
     try:
+        _check_paths(args)
         with Talk(quiet=args.quiet) as talk:
             result = args.run(args, talk)
-    except HilumError as error:
+    except (HilumError, OSError) as error:
         if args.debug:
             raise
-        sys.stderr.write(f"hilum: {error}\n")
-        return error.exit_code
-    json.dump(result, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
-    return 0
+        text, code = str(error), 3
+        if isinstance(error, HilumError):
+            code = error.exit_code
+        else:
+            text = (
+                "A file, folder or address cannot be used: "
+                f"{error.strerror or type(error).__name__}. Check what you named."
+            )
+        sys.stderr.write(f"hilum: {_encodable(text, sys.stderr)}\n")
+        return code
+    text = json.dumps(result, indent=2, ensure_ascii=False)
+    if _encodable(text, sys.stdout) != text:  # names that are not UTF-8
+        text = json.dumps(result, indent=2)
+    sys.stdout.write(f"{text}\n")
+    return int(getattr(args, "exit_code", 0))
+
+
+def _check_paths(args: argparse.Namespace) -> None:
+    """Refuse paths that no file can have, whatever is done with them later."""
+    for path in vars(args).values():
+        if not isinstance(path, Path):
+            continue
+        try:
+            path.stat()
+        except ValueError as error:
+            raise InputError(
+                f"`{printable(path.name)[:60]}` is no path: {error}."
+            ) from error
+        except OSError as error:
+            if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+                raise InputError(
+                    f"`{printable(path.name)[:60]}` cannot be opened: "
+                    f"{error.strerror}. Check the path."
+                ) from error
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    """Give a text as a stream can write it."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def entry_point() -> None:
@@ -109,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_segment,
         _add_detect,
         add_compare,
+        add_batch,
         _add_phantom,
         add_train,
         add_export,
@@ -119,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         add_serve,
         add_token,
         add_primer,
+        add_doctor,
     ):
         add(commands)
     inner = [*add_risk(commands), *add_evaluate(commands), *add_data(commands)]

@@ -18,7 +18,7 @@ from hilum.compare.pairs import (
 from hilum.compare.quality import judge_alignment
 from hilum.compare.registration import Register
 from hilum.errors import InputError
-from hilum.findings import Assessment, Comparison, Notice
+from hilum.findings import Assessment, Candidate, Comparison, Notice
 from hilum.outlines import Outlines
 from hilum.pipeline import Pipeline, Reading
 from hilum.pipeline.follow_up import follow_up
@@ -43,6 +43,7 @@ class PairResult:
         current: Assessment of the current scan, with the comparison in it.
         comparison: What became of each nodule.
         outlines: The voxels behind the current assessment.
+        candidates: All of the current scan, also those below the threshold.
     """
 
     volume: CTVolume
@@ -50,6 +51,7 @@ class PairResult:
     current: Assessment
     comparison: Comparison
     outlines: Outlines
+    candidates: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +166,7 @@ def compare_volumes(
         _with_provenance(result, options, seconds),
         comparison,
         now.outlines,
+        now.candidates,
     )
 
 

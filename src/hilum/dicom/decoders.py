@@ -21,6 +21,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import cast
 
+from hilum._cores import count_cores
 from hilum.dicom import _decoder
 from hilum.dicom.elements import DamagedError
 from hilum.dicom.fragments import Codestream
@@ -42,9 +43,7 @@ def count_processes(frames: int) -> int:
         >>> count_processes(10)
         1
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    cores = cores or os.cpu_count() or 1
-    return max(1, min(cores, _MOST_PROCESSES, frames // FRAMES_A_PROCESS))
+    return max(1, min(count_cores(), _MOST_PROCESSES, frames // FRAMES_A_PROCESS))
 
 
 class Decoder:

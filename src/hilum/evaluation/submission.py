@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,11 +66,32 @@ def write_submission(
         InputError: The folder has no assessment, one of them is damaged, the prior is
             no probability, or the table cannot be written. No id is named.
     """
-    if not 0 <= prior <= 1:
-        raise InputError(f"`prior` must lie in [0, 1]; got {prior:g}.")
-    folder, out = Path(folder), Path(out)
+    folder = Path(folder)
+    _check_prior(prior)
     found = _read_folder(folder)
     ids = _ids_of(sample) if sample else tuple(found)
+    return write_probabilities(found, ids, Path(out), prior=prior)
+
+
+def write_probabilities(
+    found: Mapping[str, float | None],
+    ids: Sequence[str],
+    out: Path,
+    *,
+    prior: float = PRIOR,
+) -> Submission:
+    """Write the probabilities of many patients as one table.
+
+    Args:
+        found: Of each patient that was assessed; None: out of scope.
+        ids: Whom to write, and in which order.
+        out: CSV `id,cancer`.
+        prior: Given to patients out of scope or not assessed, in [0, 1].
+
+    Raises:
+        InputError: The prior is no probability, or the table cannot be written.
+    """
+    _check_prior(prior)
     rows, outside, absent = [], 0, 0
     for name in ids:
         value = found.get(name, prior)
@@ -81,7 +103,7 @@ def write_submission(
     lines.writerow(("id", "cancer"))
     lines.writerows((name, f"{value:.6g}") for name, value in rows)
     with writing(out), replacing(out) as file:
-        file.write(table.getvalue().encode())
+        file.write(table.getvalue().encode("utf-8", "surrogateescape"))
     return Submission(
         file=str(out),
         patients=len(rows),
@@ -91,6 +113,11 @@ def write_submission(
         prior=prior,
         warnings=_warnings(outside, absent, len(set(found) - set(ids)), prior),
     )
+
+
+def _check_prior(prior: float) -> None:
+    if not 0 <= prior <= 1:
+        raise InputError(f"`prior` must lie in [0, 1]; got {prior:g}.")
 
 
 def _read_folder(folder: Path) -> dict[str, float | None]:

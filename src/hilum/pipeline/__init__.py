@@ -13,10 +13,11 @@ from hilum.pipeline.assessing import (
     read_and_assess,
     read_and_outline,
 )
-from hilum.pipeline.files import detect, segment
+from hilum.pipeline.files import COLUMNS, detect, segment, write_candidates
 from hilum.pipeline.scope import judge_scope, scope_notices
 
 __all__ = [
+    "COLUMNS",
     "Pipeline",
     "Reading",
     "Selection",
@@ -28,4 +29,5 @@ __all__ = [
     "read_and_outline",
     "scope_notices",
     "segment",
+    "write_candidates",
 ]

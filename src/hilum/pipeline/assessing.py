@@ -130,6 +130,13 @@ class Pipeline:
             }
         )
 
+    def check(self) -> None:
+        """Refuse weights that are absent or damaged, before any work."""
+        self.nodules.check()
+        self.measure.check()
+        self.malignancy.check()
+        self.patient.check()
+
     def __call__(
         self,
         volume: CTVolume,
@@ -164,10 +171,7 @@ class Pipeline:
 
         Takes and raises what calling the pipeline does.
         """
-        self.nodules.check()
-        self.measure.check()
-        self.malignancy.check()
-        self.patient.check()
+        self.check()
         facts = facts or Facts()
         clock = _Clock(progress)
         with clock("lungs"):

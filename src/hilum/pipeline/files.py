@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 from hilum._names import name_of
@@ -60,15 +61,31 @@ def detect(
     out = _check_out(Path(source), Path(out), (".csv",))
     volume = read_ct(source, series_uid=series_uid)
     candidates = NoduleDetector()(volume, LungSegmenter()(volume))
+    write_candidates(candidates, volume.series_uid, out)
+    return candidates
+
+
+def write_candidates(
+    candidates: Iterable[Candidate], series_uid: str, out: Path
+) -> None:
+    """Write candidates as LUNA16 has them.
+
+    Args:
+        candidates: In the order of the rows.
+        series_uid: Of the CT that they are in.
+        out: A CSV file, replaced in one step.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(COLUMNS)
     for candidate in candidates:
         point = (f"{x:.3f}" for x in candidate.center_mm)
-        rows.writerow([volume.series_uid, *point, f"{candidate.score:.6f}"])
+        rows.writerow([series_uid, *point, f"{candidate.score:.6f}"])
     with writing(out), replacing(out) as file:
         file.write(table.getvalue().encode())
-    return candidates
 
 
 def _check_out(source: Path, out: Path, extensions: tuple[str, ...]) -> Path:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hilum._cores import cores_limit
 from hilum._optional import require
 from hilum.errors import WeightsError
 from hilum.runtime.weights import SUFFIXES, digests_of, find_weights, parts_of
@@ -144,6 +145,7 @@ def _load_openvino(path: Path) -> tuple[Any, str]:
         options = {
             "INFERENCE_PRECISION_HINT": _hint(precision),
             "PERFORMANCE_HINT": "LATENCY",
+            **_threads(),
         }
         compiled = core.compile_model(model, "CPU", options)
     except (RuntimeError, KeyError) as error:
@@ -159,6 +161,18 @@ def _load_openvino(path: Path) -> tuple[Any, str]:
         return arrays[0] if len(arrays) == 1 else dict(zip(names, arrays, strict=True))
 
     return run, precision
+
+
+def _threads() -> dict[str, Any]:
+    """Say how many threads there may be, where the cores are shared with others.
+
+    Threads are not tied to cores then, or several processes would tie theirs to the
+    same ones.
+    """
+    cores = cores_limit()
+    if cores is None:
+        return {}
+    return {"INFERENCE_NUM_THREADS": cores, "ENABLE_CPU_PINNING": False}
 
 
 def _hint(precision: str, processor: Path = Path("/proc/cpuinfo")) -> str:

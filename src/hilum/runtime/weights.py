@@ -69,6 +69,16 @@ def find_weights(source: Path | str, folder: Path | None = None) -> Path:
     return path
 
 
+def shipped_names() -> tuple[str, ...]:
+    """Name the weights that come with the package.
+
+    Raises:
+        WeightsError: Their index is absent or damaged.
+    """
+    index = _read_json(weights_folder() / "index.json", "Install hilum again.")
+    return tuple(sorted(index))
+
+
 def digest_of(path: Path) -> str:
     """Compute the SHA-256 of a file."""
     with path.open("rb") as file:

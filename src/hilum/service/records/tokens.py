@@ -89,9 +89,12 @@ class Tokens:
         Raises:
             InputError: There is none of that name.
         """
-        with self._engine.begin() as connection:
-            done = connection.execute(sa.delete(TOKENS).where(TOKENS.c.name == name))
-        if not done.rowcount:
+        removed = 0
+        if _NAME.fullmatch(name):  # no database has to see what can be no name
+            with self._engine.begin() as connection:
+                named = sa.delete(TOKENS).where(TOKENS.c.name == name)
+                removed = connection.execute(named).rowcount
+        if not removed:
             raise InputError(f"There is no token `{name}`.")
 
     def list(self) -> tuple[User, ...]:

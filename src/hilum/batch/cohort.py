@@ -1,0 +1,209 @@
+"""The scans of a cohort: of a folder, a table, or a query to a DICOMweb server.
+
+Nothing is decoded here, and of each folder two files are looked at, so that a cohort
+of a million scans is listed in minutes. The order is that of names, or of lines.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hilum._names import name_of
+from hilum.batch.order import Scan
+from hilum.batch.table import read_cohort_table
+from hilum.datasets import open_dataset
+from hilum.datasets.tables import columns_of
+from hilum.datasets.walking import find_scans
+from hilum.dicom import choose_series, find_studies
+from hilum.dicom.glance import glance
+from hilum.dicom.looks import is_junk
+from hilum.errors import InputError
+from hilum.formats.files import EXTENSIONS
+
+_SUBSET = re.compile(r"subset\d+$")  # of LUNA16, whose lungs are .mhd too
+_ADDRESS = re.compile(r"dicomwebs?:/")
+_WHOLE = (*EXTENSIONS, ".zip")
+
+
+def find_cohort(cohort: str | Path) -> tuple[Scan, ...]:
+    """Find the scans of a cohort.
+
+    Args:
+        cohort: One of
+            a folder: a data set that `hilum.datasets.open_dataset` knows, such as
+            LUNA16 or DSB2017, or else any folder: each study in it is a scan, and
+            each .nii, .nii.gz, .mha, .mhd, .npz and .zip too;
+            a CSV with a column `source`, see `read_cohort_table`, or one that
+            `open_dataset` knows;
+            `dicomweb(s)://HOST/PATH[?QUERY]`: the studies with CT of a server.
+
+    Returns:
+        In the order of names, of lines, or of the server.
+
+    Raises:
+        InputError: There is no such thing, or no scan in it.
+        UnreachableError: The DICOMweb server cannot be reached.
+    """
+    if _ADDRESS.match(str(cohort)):
+        found = tuple(_on_server(str(cohort)))
+        where = "The DICOMweb server"
+    else:
+        path = Path(cohort)
+        try:
+            is_folder, is_file = path.is_dir(), path.is_file()
+        except OSError as error:
+            raise InputError(
+                f"Cannot open `{name_of(path)}`: {error.strerror}. Check the path."
+            ) from error
+        if not is_folder and not is_file:
+            raise InputError(
+                f"There is nothing at `{name_of(path)}`. Give a folder of scans, a CSV "
+                "with a column `source`, or dicomweb(s)://HOST/PATH?QUERY."
+            )
+        if is_file and "source" in columns_of(path):
+            found = read_cohort_table(path)
+        else:
+            found = _in_data_set(path) or tuple(_in_folder(path))
+        where = f"`{name_of(path)}`"
+    if not found:
+        raise InputError(
+            f"{where} has no scan. Scans are DICOM series, zips, and .nii, .nii.gz, "
+            ".mha, .mhd and .npz files."
+        )
+    return found
+
+
+def _on_server(text: str) -> Iterator[Scan]:
+    from hilum.dicomweb import (  # noqa: PLC0415  seldom used
+        Server,
+        parse_address,
+        read_token,
+    )
+    from hilum.dicomweb.query import find_studies_on  # noqa: PLC0415
+
+    start, _, query = text.partition("?")
+    start = start.rstrip("/").removesuffix("/studies")
+    address = parse_address(start, whole_server=True)
+    scheme = "dicomwebs" if address.secure else "dicomweb"
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    root = f"{scheme}://{host}:{address.port}{address.root}"
+    for uid in find_studies_on(Server(address, read_token()), query):
+        source = f"{root}/studies/{uid}"
+        yield Scan(name=source, source=source, id=uid)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A folder with DICOM files in it.
+
+    Attributes:
+        path: The folder.
+        studies: Of its first and its last file; "" where a file names none.
+    """
+
+    path: Path
+    studies: frozenset[str]
+
+
+def _in_data_set(path: Path) -> tuple[Scan, ...]:
+    """List a data set of a layout that has a name; nothing where it has none."""
+    try:
+        known = open_dataset(path)
+    except InputError:
+        if path.is_dir() and any(find_scans(path)):
+            return ()
+        raise
+    if known.layout == "folder":
+        return ()
+    root = known.folder.absolute()
+    return tuple(
+        Scan(
+            name=Path(os.path.relpath(case.source.absolute(), root)).as_posix(),
+            source=str(case.source.absolute()),
+            id=case.patient,
+            series_uid=case.series_uid if case.source.is_dir() else None,
+        )
+        for case in known
+    )
+
+
+def _in_folder(root: Path) -> Iterator[Scan]:
+    """Find the scans of any folder, by name."""
+    found: list[tuple[Path, list[Scan]]] = []
+    leaves: list[_Leaf] = []
+    starts = sorted(p for p in root.iterdir() if _SUBSET.match(p.name)) or [root]
+    places = [path for start in starts for path in find_scans(start)]
+    for path in (*places, *sorted(root.rglob("*.zip"))):
+        if path.is_dir():
+            leaves.append(_Leaf(path, _studies_in(path)))
+        else:
+            found.append((path, [_scan(root, path)]))
+    found += [(path, _scans_of(root, path, mixed)) for path, mixed in _studies(leaves)]
+    for _, scans in sorted(found, key=lambda item: str(item[0])):
+        yield from scans
+
+
+def _studies_in(folder: Path) -> frozenset[str]:
+    """Give the studies of the first and the last image of a folder."""
+    with os.scandir(folder) as entries:
+        names = sorted(e.name for e in entries if e.is_file() and not is_junk(e.name))
+    files = [folder / name for name in names if not name.startswith(".")]
+    found = (glance(files), glance(files[::-1]))
+    return frozenset(study for study in found if study is not None)
+
+
+def _studies(leaves: list[_Leaf]) -> Iterator[tuple[Path, bool]]:
+    """Join the folders of one study, where nothing else lies among them.
+
+    Gives each place, and whether it holds several studies in one folder.
+    """
+    within: dict[Path, set[str]] = {}
+    places: dict[frozenset[str], list[Path]] = {}
+    for leaf in leaves:
+        places.setdefault(leaf.studies, []).append(leaf.path)
+        for path in (leaf.path, *leaf.path.parents):
+            within.setdefault(path, set()).update(leaf.studies or {str(leaf.path)})
+    given: set[Path] = set()
+    for leaf in leaves:
+        place = leaf.path
+        if len(leaf.studies) == 1 and "" not in leaf.studies:
+            same = places[leaf.studies]
+            common = Path(os.path.commonpath(same)) if len(same) > 1 else place
+            if within[common] == set(leaf.studies):
+                place = common
+        if place not in given:
+            given.add(place)
+            yield place, len(leaf.studies) > 1
+
+
+def _scans_of(root: Path, path: Path, mixed: bool) -> list[Scan]:
+    """Give the scan of a folder; of one that mixes studies, a scan a study."""
+    if not mixed:
+        return [_scan(root, path)]
+    scans = []
+    for study in find_studies(path).studies:
+        try:
+            uid = choose_series((study,))[0].uid
+        except InputError:  # to be told where it is due
+            uid = study.series[0].uid
+        scans.append(_scan(root, path, uid))
+    return scans
+
+
+def _scan(root: Path, path: Path, series_uid: str | None = None) -> Scan:
+    """Make the scan at a place; its patient is the first folder or file on the way."""
+    name = path.relative_to(root)
+    patient = name.parts[0] if name.parts else root.absolute().name
+    if len(name.parts) == 1 and not path.is_dir():
+        ending = max((e for e in _WHOLE if patient.lower().endswith(e)), key=len)
+        patient = patient[: -len(ending)]
+    return Scan(
+        name=name.as_posix(),
+        source=str(path.absolute()),
+        id=patient,
+        series_uid=series_uid,
+    )

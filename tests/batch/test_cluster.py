@@ -1,0 +1,173 @@
+"""Ray: on this machine, and on two nodes of which one is killed on the way."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+
+import pytest
+from conftest import STAND_IN, rows_of, works_of
+
+from hilum import _optional
+from hilum.batch.cluster import Station, ray_workers
+from hilum.batch.hand import HandSettings
+from hilum.batch.order import Order, Scan
+from hilum.errors import InputError, MissingDependencyError
+
+needs_ray = pytest.mark.skipif(
+    find_spec("ray") is None and os.environ.get("CI") != "true",
+    reason="Ray is not installed: pip install 'hilum[ray]'",
+)
+
+DRIVER = """
+import sys
+import time
+from pathlib import Path
+import ray
+from hilum.batch import BatchSettings, run_batch
+address = sys.argv[4] if len(sys.argv) > 4 else None
+if address is not None:  # the second node may still be on its way
+    ray.init(address=address, log_to_driver=False)
+    while ray.cluster_resources().get("CPU", 0) < 2:
+        time.sleep(0.2)
+    ray.shutdown()
+how = BatchSettings(assessor=sys.argv[3], formats=("json",), engine="ray",
+                    workers=2, address=address)
+print(run_batch(Path(sys.argv[1]), Path(sys.argv[2]), settings=how).to_json())
+"""
+
+
+def drive(table, out, *more):
+    command = [sys.executable, "-c", DRIVER, str(table), str(out), STAND_IN, *more]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+
+def start_node(tmp_path, *options):
+    """Start a node of one core in processes of its own."""
+    command = [
+        sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start",
+        "--num-cpus", "1", "--object-store-memory", "80000000", "--block",
+        "--disable-usage-stats", *options,
+    ]  # fmt: skip
+    with (tmp_path / "ray.log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+
+
+def kill_node(node):
+    """Kill a node and all that it started, at once."""
+    import psutil  # noqa: PLC0415  only here
+
+    try:
+        tree = psutil.Process(node.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        tree = []
+    node.kill()
+    for process in tree:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(tree, timeout=20)
+    node.wait()
+
+
+def free_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+@needs_ray
+@pytest.mark.slow
+def test_nothing_is_lost_and_nothing_done_twice_when_a_node_is_killed(cohort, tmp_path):
+    pytest.importorskip("psutil", reason="psutil is not installed")
+    table, out = cohort(*["slow"] * 24, "bad", "slow"), tmp_path / "out"
+    address = f"127.0.0.1:{free_port()}"
+    head = ["--head", "--node-ip-address=127.0.0.1", f"--port={address.split(':')[1]}"]
+    nodes = [start_node(tmp_path, *head, "--include-dashboard=false")]
+    run = None
+    try:
+        wait_until(lambda: answers(address))
+        nodes.append(
+            start_node(tmp_path, "--address", address, "--node-ip-address=127.0.0.1")
+        )
+        run = drive(table, out, address)
+        log = table.parent / "log.txt"
+        wait_until(lambda: log.exists() and len(workers_of(log)) == 2)
+        kill_node(nodes[1])
+        assert run.wait(timeout=240) == 0
+    finally:
+        for node in nodes[::-1]:
+            kill_node(node)
+        if run is not None and run.poll() is None:
+            run.kill()
+            run.wait()
+    scans = [row["scan"] for row in rows_of(out / "summary.csv")]
+    assert scans == [str(n) for n in range(1, 27) if n != 25]
+    assert [row["scan"] for row in rows_of(out / "failures.csv")] == ["25"]
+    assert len(list((out / "scans").iterdir())) == 25
+    works = works_of(table)
+    assert set(works) == {f"slow-{n}" for n in range(1, 27) if n != 25} | {"bad-25"}
+    assert len(works) <= 26 + 1  # the scan that the node was killed on
+
+
+def workers_of(log):
+    return {line.split()[2] for line in log.read_text().splitlines()}
+
+
+def answers(address):
+    host, _, port = address.partition(":")
+    with socket.socket() as client:
+        client.settimeout(1)
+        return client.connect_ex((host, int(port))) == 0
+
+
+def wait_until(told, seconds=240):
+    end = time.monotonic() + seconds
+    while not told():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_an_actor_sends_the_files_of_its_machine(cohort, tmp_path):
+    table = cohort("ok", "bad")
+    station = Station(HandSettings(assessor=STAND_IN))
+    try:
+        assert station.ready()
+        scans = [Scan(name=n, source=str(table.parent / n)) for n in ("ok-1", "bad-2")]
+        orders = [
+            Order(number=n, scan=scan, out=str(tmp_path / "far" / str(n)))
+            for n, scan in enumerate(scans, start=1)
+        ]
+        outcome, files = station.run(orders[0], orders[1])
+        assert outcome.row.series_uid == "1.2.1"
+        assert set(files) == {"assessment.json", "candidates.csv"}
+        outcome, files = station.run(orders[1], None)
+        assert (outcome.failure.kind, files) == ("input", {})
+        assert not (tmp_path / "far").exists()
+    finally:
+        station._hand.close()
+
+
+def test_without_ray_the_extra_is_named(monkeypatch):
+    def absent(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(_optional, "import_module", absent)
+    with (
+        pytest.raises(MissingDependencyError, match=r"hilum\[ray\]"),
+        ray_workers(HandSettings(), 1, None, most=1),
+    ):
+        pass
+
+
+@needs_ray
+def test_a_cluster_that_is_not_there_is_told():
+    for address in ("127.0.0.1:1", "127.0.0.1:99999999"):
+        with (
+            pytest.raises(InputError, match="no Ray cluster at that address"),
+            ray_workers(HandSettings(), 1, address, most=1),
+        ):
+            pass

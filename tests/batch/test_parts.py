@@ -1,0 +1,258 @@
+"""The plan, the tables and the words of a run."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from conftest import rows_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hilum._cores import cores_limit, count_cores, limit_cores
+from hilum.batch.crew import outcomes_of
+from hilum.batch.hand import GoneError, lost
+from hilum.batch.ledger import Ledger, manner_of
+from hilum.batch.order import Failure, Order, Outcome, Row, Scan
+from hilum.batch.plan import Plan
+from hilum.batch.table import read_cohort_table
+from hilum.batch.work import finish, load, without_names
+from hilum.clinical.facts import Facts
+from hilum.errors import InputError
+from hilum.runtime.predictor import _threads
+
+MANNER = manner_of(("json",), False, None)
+
+
+def order(number):
+    scan = Scan(name=f"s{number}", source=f"/c/s{number}")
+    return Order(number=number, scan=scan, out="/nowhere")
+
+
+def row(number, **values):
+    known = dict.fromkeys(Row.__dataclass_fields__)
+    known |= {"series_uid": "1.2", "in_scope": True, "nodules": 0}
+    known |= {"reasons": "", "notices": "", "scan": number, **values}
+    return Outcome(row=Row(**known))
+
+
+def failure(number, reason="no"):
+    return Outcome(
+        failure=Failure(scan=number, kind="input", stage="read", reason=reason)
+    )
+
+
+class Clerk:
+    """A worker that answers at once, and is gone after so many orders."""
+
+    def __init__(self, orders=10**9):
+        self.left, self.ahead = orders, []
+
+    def run(self, given, ahead):
+        if not self.left:
+            raise GoneError
+        self.left -= 1
+        self.ahead.append(ahead and ahead.number)
+        return row(given.number)
+
+    def close(self):
+        """Nothing is running."""
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 40), st.lists(st.integers(0, 12), min_size=1, max_size=4))
+def test_whoever_is_gone_every_order_is_done_once(count, lives):
+    workers = [Clerk(n) for n in lives] + [Clerk()]
+    orders = [order(n) for n in range(count)]
+    done = [o.number for o, _ in outcomes_of(orders, workers)]
+    assert sorted(done) == list(range(count))
+
+
+def test_when_all_are_gone_the_run_says_so():
+    with pytest.raises(InputError, match="All workers are gone"):
+        list(outcomes_of([order(n) for n in range(5)], [Clerk(2), Clerk(1)]))
+
+
+def test_a_lone_worker_is_told_what_comes_next():
+    clerk = Clerk()
+    list(outcomes_of([order(n) for n in (1, 2, 3)], [clerk]))
+    assert clerk.ahead == [2, 3, None]
+
+
+def test_what_is_kept_for_a_busy_worker_goes_to_an_idle_one():
+    plan = Plan([order(1), order(2)])
+    assert plan.take(0).number == 1
+    assert plan.ahead(0).number == 2
+    assert plan.take(1).number == 2
+    assert plan.ahead(0) is None
+    plan.done()
+    plan.done()
+    assert plan.take(0) is None
+
+
+def test_who_has_nothing_to_do_waits_for_what_may_come_back():
+    plan, taken = Plan([order(1)]), []
+    first = plan.take(0)
+    waiting = threading.Thread(target=lambda: taken.append(plan.take(1)))
+    waiting.start()
+    plan.give_back(0, first)
+    waiting.join(10)
+    assert taken == [first]
+
+
+class Frail:
+    """Loses an order unless it is alone, or so many times."""
+
+    def __init__(self, kind, losses):
+        self.kind, self.losses, self.runs = kind, losses, []
+
+    def run(self, given, ahead):
+        self.runs.append(ahead is not None)
+        if ahead is not None or self.losses:
+            self.losses -= ahead is None
+            made = lost(given, "gone").failure
+            made = Failure(**{**_fields(made), "kind": self.kind})
+            return Outcome(failure=made)
+        return row(given.number)
+
+    def close(self):
+        """Nothing is running."""
+
+
+def _fields(record):
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
+
+
+@pytest.mark.parametrize(
+    ("kind", "losses", "runs", "is_done"),
+    [
+        ("lost", 0, [True, False, False], True),
+        ("lost", 1, [True, False, False, False], True),
+        ("lost", 9, [True, False, False, False, False], False),
+        ("memory", 0, [True, False, False], True),
+        ("memory", 9, [True, False, False], False),
+    ],
+)
+def test_a_scan_that_may_not_be_guilty_is_tried_alone(kind, losses, runs, is_done):
+    worker = Frail(kind, losses)
+    found = [o for _, o in outcomes_of([order(1), order(2)], [worker])]
+    assert worker.runs == runs
+    assert (found[0].row is not None) == is_done
+
+
+def test_lines_that_were_cut_and_lines_out_of_order_are_mended(tmp_path):
+    with Ledger(tmp_path, MANNER) as ledger:
+        scans = [Scan(name=n, source=f"/c/{n}") for n in ("x", "y", "z")]
+        assert ledger.number(scans) == [1, 2, 3]
+        ledger.add(3, row(3, reasons="two\nlines, and a comma"))
+        ledger.add(1, row(1))
+        ledger.add(2, failure(2))
+    with (tmp_path / "summary.csv").open("a") as file:
+        file.write('2,"cut sho')
+    with Ledger(tmp_path, MANNER) as ledger:
+        assert (ledger.done, ledger.failed) == ({1, 3}, {2})
+        assert ledger.number([scans[2], scans[0]]) == [3, 1]
+        ledger.sort()
+    assert [r["scan"] for r in rows_of(tmp_path / "summary.csv")] == ["1", "3"]
+    assert rows_of(tmp_path / "summary.csv")[1]["reasons"] == "two lines, and a comma"
+
+
+def test_other_facts_for_a_known_scan_are_refused(tmp_path):
+    scan = Scan(name="x", source="/c/x", facts=Facts(age_years=60))
+    with Ledger(tmp_path, MANNER) as ledger:
+        ledger.number([scan])
+    other = Scan(name="x", source="/c/x", facts=Facts(age_years=61))
+    with Ledger(tmp_path, MANNER) as ledger:
+        assert ledger.number([scan]) == [1]
+        with pytest.raises(InputError, match="Scan 1 has another prior"):
+            ledger.number([other])
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path):
+    with Ledger(tmp_path, MANNER):
+        pass
+    with pytest.raises(InputError, match="another formats, force"):
+        Ledger(tmp_path, manner_of(("html",), True, None))
+    (tmp_path / "batch.json").write_text("{")
+    with pytest.raises(InputError, match="cannot be read"):
+        Ledger(tmp_path, MANNER)
+    (tmp_path / "batch.json").unlink()
+    (tmp_path / "scans" / "000001").mkdir()
+    with pytest.raises(InputError, match="no run of"):
+        Ledger(tmp_path, MANNER)
+
+
+def test_a_table_that_somebody_changed_is_refused(tmp_path):
+    with Ledger(tmp_path, MANNER):
+        pass
+    (tmp_path / "summary.csv").write_text("scan;series\n1;2\n")
+    with pytest.raises(InputError, match="not as `hilum batch` wrote it"):
+        Ledger(tmp_path, MANNER)
+
+
+def test_a_bug_is_told_by_its_line_and_not_by_its_words(tmp_path):
+    class Pipeline:
+        def read(self, *_args, **_named):
+            raise KeyError("DOE^JANE")
+
+    loaded = load(order(1))
+    assert isinstance(loaded.error, InputError)
+    loaded.error, loaded.volume = None, object()
+    outcome = finish(loaded, Pipeline(), lambda _stage: None)
+    assert outcome.failure.kind == "bug"
+    assert "KeyError in work.py, line" in outcome.failure.reason
+    assert "DOE" not in outcome.failure.reason
+
+
+def test_a_scan_that_is_not_there_is_named_by_nothing():
+    loaded = load(order(7))
+    outcome = finish(loaded, None, lambda _stage: None)
+    assert outcome.failure.reason.startswith("There is nothing at `the scan`.")
+    assert outcome.failure.stage == "read"
+
+
+def test_names_of_folders_on_the_way_are_taken_out_too():
+    scan = Scan(name="x", source="/data/DOE^JANE/ct", prior="/data/old")
+    said = without_names("`ct` of `DOE^JANE` and `old` lack `spacing`.", scan)
+    assert said == "`the scan` of `the scan` and `the scan` lack `spacing`."
+
+
+def test_fewer_cores_are_counted_where_they_are_shared():
+    every = count_cores()
+    assert cores_limit() is None
+    try:
+        limit_cores(1)
+        assert (count_cores(), cores_limit()) == (1, 1)
+        limit_cores(every + 5)
+        assert count_cores() == every
+    finally:
+        limit_cores(None)
+    assert count_cores() == every
+
+
+def test_networks_get_no_more_threads_than_there_are_cores_to_keep_busy():
+    assert _threads() == {}
+    try:
+        limit_cores(1)
+        told = _threads()
+        assert told == {"INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
+    finally:
+        limit_cores(None)
+
+
+def test_a_table_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "c.csv").write_bytes(b"source\n\xff\n")
+    with pytest.raises(InputError, match="as a table"):
+        read_cohort_table(tmp_path / "c.csv")
+
+
+def test_what_travels_between_processes_comes_out_the_same():
+    given_order = Order(
+        number=3,
+        scan=Scan(name="a", source="/b", prior="/c", facts=Facts(age_years=50)),
+        out=str(Path("/d")),
+        formats=("json", "sr"),
+        force=True,
+    )
+    assert Order.from_json(given_order.to_json()) == given_order
+    for outcome in (row(1), failure(2)):
+        assert Outcome.from_json(outcome.to_json()) == outcome
