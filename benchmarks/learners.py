@@ -66,10 +66,18 @@ LEARNERS: dict[str, Callable[[], Any]] = {
         400, min_samples_leaf=2, max_features=0.4, n_jobs=2, random_state=0
     ),
     "MLP 87-48-24": lambda: MLPRegressor(
-        (48, 24), alpha=1, max_iter=120, batch_size=64, random_state=0
+        hidden_layer_sizes=(48, 24),
+        alpha=1,
+        max_iter=120,
+        batch_size=64,
+        random_state=0,
     ),
     "MLP 87-192-96": lambda: MLPRegressor(
-        (192, 96), alpha=1, max_iter=120, batch_size=64, random_state=0
+        hidden_layer_sizes=(192, 96),
+        alpha=1,
+        max_iter=120,
+        batch_size=64,
+        random_state=0,
     ),
 }
 _NEAR = 12.0

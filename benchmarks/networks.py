@@ -25,7 +25,9 @@ from hilum.volume import CTVolume
 
 BATCH = 16
 STEPS = 8
-NETWORKS = ("malignancy_net", "segmentation_net")
+NETWORKS = {"malignancy_net": (32, 32, 32), "segmentation_net": (16, 32, 32)}
+"""Voxels of the patches that each is trained on."""
+
 WANTED_MS = 50.0
 ROUNDS = 5
 ROOT = Path(__file__).parents[1]
@@ -38,7 +40,7 @@ def train(name: str) -> float:
 
     from hilum.nn import models  # noqa: PLC0415
 
-    model = getattr(models, name)()
+    model = getattr(models, name)(NETWORKS[name])
     rng = np.random.default_rng(0)
 
     def filled(tensor: keras.KerasTensor) -> np.ndarray:
