@@ -8,7 +8,7 @@ import time
 from importlib.util import find_spec
 
 import pytest
-from conftest import STAND_IN, rows_of, works_of
+from cohort_runs import STAND_IN, rows_of, works_of
 
 from hilum import _optional
 from hilum.batch.cluster import Station, ray_workers

@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import rows_of
+from cohort_runs import rows_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

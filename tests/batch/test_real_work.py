@@ -4,7 +4,7 @@ import csv
 import json
 
 import pytest
-from conftest import rows_of
+from cohort_runs import rows_of
 
 from hilum.batch import BatchSettings, run_batch
 from hilum.findings import Assessment

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import STAND_IN, rows_of, run, works_of
+from cohort_runs import STAND_IN, rows_of, run, works_of
 
 from hilum.batch import BatchSettings
 from hilum.batch.running import share_cores

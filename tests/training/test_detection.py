@@ -248,7 +248,7 @@ def test_patients_with_many_nodules_are_spread(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_from_end_to_end(tmp_path):
+def test_a_run_from_end_to_end(tmp_path, eagerly):
     data, rows = tmp_path / "data", []
     (data / "ct").mkdir(parents=True)
     for seed in (1, 2):

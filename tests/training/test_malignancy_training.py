@@ -61,7 +61,7 @@ def write_folder(folder, count=8, *, masked=True):
 
 
 @pytest.mark.slow
-def test_training_leaves_networks_predictions_and_figures(tmp_path):
+def test_training_leaves_networks_predictions_and_figures(tmp_path, eagerly):
     data, out = write_folder(tmp_path / "data"), tmp_path / "out"
     first = train_malignancy(data, out, settings=SETTINGS)
     assert {p.name for p in out.iterdir()} >= {"fold-0.keras", "fold-1.keras"}

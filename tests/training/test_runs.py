@@ -219,7 +219,7 @@ def test_boxes_are_no_outlines(example, tmp_path, layout):
 
 
 @pytest.mark.slow
-def test_a_run_on_lidc_is_repeated_from_its_folder(capsys, example, tmp_path):
+def test_a_run_on_lidc_is_repeated_from_its_folder(capsys, example, tmp_path, eagerly):
     settings = tmp_path / "a.toml"
     settings.write_text(
         "[segmentation]\nfolds = 2\nbatch = 2\nfilters = [4, 4]\n"

@@ -231,7 +231,7 @@ SHORT = SegmentationSettings(
 
 
 @pytest.mark.slow
-def test_a_run_from_end_to_end(balls, tmp_path):
+def test_a_run_from_end_to_end(balls, tmp_path, eagerly):
     metrics = train_segmentation(balls, tmp_path, settings=SHORT)
     assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
     assert metrics["n"] == 4
@@ -247,7 +247,7 @@ def test_a_run_from_end_to_end(balls, tmp_path):
 
 
 @pytest.mark.slow
-def test_patients_kept_aside_tell_when_to_stop(tmp_path):
+def test_patients_kept_aside_tell_when_to_stop(tmp_path, eagerly):
     data = write_folder(tmp_path / "data", patients=24)
     settings = SegmentationSettings(
         fit=FitSettings(epochs=2, patience=1), folds=2, batch=2, filters=(2, 2, 2)
