@@ -1,7 +1,7 @@
 """The stages in one visible function body, and the commands over one series.
 
 The folder: `assessing` (the pipeline and `assess`), `scope` (whether the figures
-hold, and what is said of them), `files` (one stage, one file).
+hold, and what is said of them), `files` (one stage, one file), `clock` (their times).
 """
 
 from hilum.pipeline.assessing import (

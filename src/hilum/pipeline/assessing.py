@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 from hilum._version import __version__
@@ -21,6 +19,7 @@ from hilum.findings import (
     Provenance,
 )
 from hilum.outlines import Outlines
+from hilum.pipeline.clock import Clock, Progress
 from hilum.pipeline.guidelines import advise
 from hilum.pipeline.scope import judge_scope, patient_notices, scope_notices
 from hilum.settings import fill, read_settings, to_table
@@ -37,8 +36,6 @@ from hilum.stages.measure import Measurement, NoduleMeasurer, drop_repeats
 from hilum.stages.nodules import NoduleDetector
 from hilum.stages.patient import RiskModel
 from hilum.volume import CTVolume, Mask
-
-Progress = Callable[[str], None]
 
 MASS_NOTICE = "brock-mass"
 """What is said of malignancy even where no probability is given."""
@@ -173,7 +170,7 @@ class Pipeline:
         """
         self.check()
         facts = facts or Facts()
-        clock = _Clock(progress)
+        clock = Clock(progress)
         with clock("lungs"):
             lungs = self.lungs(volume)
             look = LungLook.of(volume, lungs)
@@ -349,7 +346,7 @@ def read_and_outline(
             )
         reading = pipeline.read(source, facts=facts, force=force, progress=progress)
         return source, reading.assessment, reading.outlines
-    clock = _Clock(progress)
+    clock = Clock(progress)
     with clock("read"):
         volume = read_ct(source, series_uid=series_uid)
     reading = pipeline.read(volume, facts=facts, force=force, progress=progress)
@@ -378,25 +375,3 @@ def _without_malignancy(nodules: tuple[Nodule, ...]) -> tuple[Nodule, ...]:
         replace(n, malignancy=Probability.UNKNOWN, attributes=Attributes())
         for n in nodules
     )
-
-
-class _Clock:
-    """Seconds by stage, with a word to the user as each starts."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self.seconds: dict[str, float] = {}
-        self._progress = progress
-        self._stage = ""
-        self._start = 0.0
-
-    def __call__(self, stage: str) -> _Clock:
-        if self._progress:
-            self._progress(stage)
-        self._stage = stage
-        return self
-
-    def __enter__(self) -> None:
-        self._start = perf_counter()
-
-    def __exit__(self, *error: object) -> None:
-        self.seconds[self._stage] = round(perf_counter() - self._start, 3)
