@@ -17,6 +17,7 @@ from typing import Any
 
 import keras
 
+from hilum._cores import count_cores
 from hilum._optional import require
 from hilum.errors import InputError
 
@@ -36,7 +37,7 @@ def shared(devices: int = 1, *, precision: str = "float32") -> Iterator[None]:
 
     Raises:
         InputError: There is no such precision or no device, or TensorFlow is already
-            at work and has too few devices.
+            at work and has too few devices, or there are fewer cores than that.
     """
     if precision not in PRECISIONS:
         raise InputError(
@@ -128,6 +129,12 @@ def _strategy(devices: int) -> Any:
     cards = tf.config.list_physical_devices("GPU")
     if len(cards) >= devices:
         return tf.distribute.MirroredStrategy([f"GPU:{n}" for n in range(devices)])
+    cores = count_cores()
+    if devices > cores:
+        raise InputError(
+            f"Cannot train on {devices} devices: there are {len(cards)} GPUs and "
+            f"{cores} cores. Give at most {max(len(cards), cores)}."
+        )
     part = tf.config.LogicalDeviceConfiguration()
     try:
         (processor,) = tf.config.list_physical_devices("CPU")
