@@ -1,6 +1,7 @@
 """Runs with a stand-in for the assessor: every engine, every mishap, every stop."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from cohort_runs import STAND_IN, rows_of, run, works_of
 
-from hilum.batch import BatchSettings
+from hilum.batch import BatchSettings, running
 from hilum.batch.running import share_cores
 from hilum.errors import InputError, WeightsError
 
@@ -184,6 +185,45 @@ def test_cores_are_shared_and_never_promised_twice():
 
 def test_progress_tells_rate_and_time_left(cohort, tmp_path):
     from hilum.batch import run_batch  # noqa: PLC0415
+
+def test_a_system_that_does_not_tell_its_memory_takes_a_worker_a_core(monkeypatch):
+    monkeypatch.setattr(running, "_free_gb", lambda: math.inf)
+    assert share_cores(None) == (share_cores(1)[1], 1)
+    monkeypatch.setattr(running, "_free_gb", lambda: 0.5)
+    assert share_cores(None)[0] == 1
+
+
+def test_results_do_not_go_among_the_scans(cohort, tmp_path):
+    folder = cohort("ok").parent
+    for out in (folder, folder / "deep" / "out"):
+        with pytest.raises(InputError, match="lies in the folder of the cohort"):
+            run(folder, out)
+    assert not (folder / "deep").exists()
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(InputError, match="lies in the folder of the cohort"):
+        run(folder, tmp_path / "link" / "out")
+    assert run(folder / "cohort.csv", folder / "out").assessed == 1  # by a table
+
+
+def test_the_same_names_in_another_folder_are_other_scans(cohort, tmp_path):
+    table, out = cohort("ok"), tmp_path / "out"
+    run(table, out)
+    other = tmp_path / "other"
+    table.parent.rename(other)
+    with pytest.raises(InputError, match="Scan 1 has another path"):
+        run(other / "cohort.csv", out)
+
+
+def test_a_worker_imports_nothing_from_the_folder_that_it_is_started_in(
+    cohort, tmp_path, monkeypatch
+):
+    table = cohort("ok")
+    trap = tmp_path / "trap"
+    trap.mkdir()
+    (trap / "queue.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(trap)
+    assert run(table, tmp_path / "out").assessed == 1
+
 
     told = []
     how = BatchSettings(assessor=STAND_IN, formats=("json",))
