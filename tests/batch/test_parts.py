@@ -286,7 +286,7 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
 def test_a_table_that_somebody_changed_is_refused(tmp_path, text):
     with Ledger(tmp_path, MANNER):
         pass
-    (tmp_path / "summary.csv").write_text("scan;series\n1;2\n")
+    (tmp_path / "failures.csv").write_text(text)
     with pytest.raises(InputError, match="not as `hilum batch` wrote it"):
         Ledger(tmp_path, MANNER)
 
@@ -316,6 +316,64 @@ def test_names_of_folders_on_the_way_are_taken_out_too():
     scan = Scan(name="x", source="/data/DOE^JANE/ct", prior="/data/old")
     said = without_names("`ct` of `DOE^JANE` and `old` lack `spacing`.", scan)
     assert said == "`the scan` of `the scan` and `the scan` lack `spacing`."
+
+
+def test_names_of_files_in_a_scan_are_taken_out(tmp_path):
+    (tmp_path / "ct").mkdir()
+    (tmp_path / "ct" / "DOE^JANE.dcm").touch()
+    scan = Scan(name="ct", source=str(tmp_path / "ct"))
+    said = without_names("Of `DOE^JANE.dcm`: no `Rows`.", scan, tmp_path / "ct")
+    assert said == "Of `a file of it`: no `Rows`."
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("DOE/1", "")
+    scan = Scan(name="a.zip", source=str(tmp_path / "a.zip"))
+    said = without_names("`1` of `DOE` in `a.zip`", scan, tmp_path / "a.zip")
+    assert said == "`a file of it` of `a file of it` in `the scan`"
+
+
+def test_the_name_of_absent_voxels_is_taken_out(tmp_path):
+    header = tmp_path / "001.mhd"
+    header.write_text(
+        "NDims = 3\nDimSize = 20 20 20\nElementSpacing = 15 15 15\n"
+        "ElementType = MET_SHORT\nElementDataFile = DOE_JANE.raw\n"
+    )
+    scan = Scan(name="001.mhd", source=str(header))
+    loaded = load(Order(number=1, scan=scan, out="/nowhere"))
+    assert "DOE_JANE" in str(loaded.error)
+    reason = finish(loaded, None, lambda _stage: None).failure.reason
+    assert reason.startswith("`the scan` has its voxels in `a file of it`, which is")
+
+
+def test_a_worker_offers_itself_first_where_it_may(tmp_path, monkeypatch):
+    score = tmp_path / "oom_score_adj"
+    monkeypatch.setattr(worker, "Path", lambda _place: score)
+    worker._go_first()
+    assert score.read_text() == "800"
+    monkeypatch.setattr(worker, "Path", lambda _place: tmp_path)  # may not be written
+    worker._go_first()
+
+
+def test_a_worker_that_cannot_die_is_not_waited_for(tmp_path, monkeypatch):
+    waited = []
+
+    class Stuck:
+        pid, stdin, stdout = 2**22 + 1, None, None
+
+        def poll(self):
+            return None
+
+        def wait(self, timeout=None):
+            waited.append(timeout)
+            raise subprocess.TimeoutExpired("worker", timeout)
+
+    hand = Hand(HandSettings())
+    hand._process, hand._folder = Stuck(), str(tmp_path / "of it")
+    Path(hand._folder).mkdir()
+    monkeypatch.setattr("hilum.batch.hand._kill_group", lambda _pid: None)
+    hand.close()
+    assert len(waited) == 1
+    assert 0 < waited[0] < 60
+    assert not Path(hand._folder).exists()
 
 
 def test_fewer_cores_are_counted_where_they_are_shared():
