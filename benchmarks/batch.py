@@ -20,6 +20,7 @@ import os
 import tempfile
 import time
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 from hilum.batch import BatchSettings, run_batch
@@ -133,17 +134,18 @@ def main() -> None:
                 + f"{slope:9.3f}{start:8.1f}{3600 / slope:9.0f}"
                 + f"{slope / loop - 1:+10.1%}"
             )
-            _check_linear(sizes, spent, start)
+            _check_linear(sizes, spent)
     print(f"wanted: overhead of an engine below {WANTED_OVERHEAD:.0%}")
 
 
-def _check_linear(sizes: tuple[int, ...], spent: list[float], start: float) -> None:
-    """Say how far the cost of a scan is from being the same at every size."""
+def _check_linear(sizes: tuple[int, ...], spent: list[float]) -> None:
+    """Say what a scan more costs, from each size to the next: the same if linear."""
     if len(sizes) > 2:
-        costs = [(s - start) / n for n, s in zip(sizes, spent, strict=True)]
+        steps = [*pairwise(zip(sizes, spent, strict=True))]
+        costs = [(s - t) / (n - m) for (m, t), (n, s) in steps]
         shown = ", ".join(f"{c:.3f}" for c in costs)
         spread = max(costs) / min(costs)
-        print(f"{'':12}a scan, by size: {shown} s ({spread:.2f} times)")
+        print(f"{'':12}a scan more, by size: {shown} s ({spread:.2f} times)")
 
 
 if __name__ == "__main__":

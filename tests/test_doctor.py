@@ -60,6 +60,8 @@ def test_machines_by_hand():
     assert states(2, 8.0, "flags: amx_bf16") == ["ok", "ok", "ok"]
     assert states(1, 3.0, "") == ["note", "note", "note"]
     assert states(8, 1.0, "") == ["ok", "broken", "note"]
+    _, memory, _ = doctor.check_machine(8, 1.0, "")
+    assert "close other programs" in memory.mend
     assert states(8, math.nan, "") == ["ok", "note", "note"]
 
 

@@ -187,7 +187,8 @@ def check_machine(cores: int, memory_gb: float, processor: str) -> Iterator[Chec
     else:
         state = "ok" if memory_gb >= _USUAL_GB else "note"
         state = "broken" if memory_gb < _LEAST_GB else state
-        mend = "" if state == "ok" else f"A scan needs up to {_LEAST_GB:g} GB."
+        more = "close other programs, or use a machine with more"
+        mend = "" if state == "ok" else f"A scan needs up to {_LEAST_GB:g} GB: {more}."
         yield Check(name="memory", state=state, found=f"{memory_gb:.1f} GB", mend=mend)
     if "amx_bf16" in processor:
         yield Check(name="bf16", state="ok", found="the processor has units for it")

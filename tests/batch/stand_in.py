@@ -39,9 +39,9 @@ class StandIn:
         order = loaded.order
         act = Path(order.scan.source).name.split("-")[0]
         say("lungs")
+        note(order, "begun")
         ways = {"hang": hang, "huge": huge, "bad": bad, "slow": slow, "once": once}
         failure = ways.get(act, lambda _order: None)(order)
-        note(order, "begun")
         if failure is not None:
             return Outcome(failure=failure)
         result = assessment(order)

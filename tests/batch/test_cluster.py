@@ -6,14 +6,20 @@ import subprocess
 import sys
 import time
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 from cohort_runs import STAND_IN, rows_of, works_of
+from hypothesis import given
+from hypothesis import strategies as st
+from stand_in import assessment
 
+import hilum
 from hilum import _optional
-from hilum.batch.cluster import Station, ray_workers
+from hilum.batch import cluster
+from hilum.batch.cluster import RayWorker, Station, cores_each, ray_workers
 from hilum.batch.hand import HandSettings
-from hilum.batch.order import Order, Scan
+from hilum.batch.order import Order, Outcome, Scan, row_of
 from hilum.errors import InputError, MissingDependencyError
 
 needs_ray = pytest.mark.skipif(
@@ -135,7 +141,7 @@ def test_an_actor_sends_the_files_of_its_machine(cohort, tmp_path):
     table = cohort("ok", "bad")
     station = Station(HandSettings(assessor=STAND_IN))
     try:
-        assert station.ready()
+        assert station.ready()[0] == hilum.__version__
         scans = [Scan(name=n, source=str(table.parent / n)) for n in ("ok-1", "bad-2")]
         orders = [
             Order(number=n, scan=scan, out=str(tmp_path / "far" / str(n)))
@@ -149,6 +155,73 @@ def test_an_actor_sends_the_files_of_its_machine(cohort, tmp_path):
         assert not (tmp_path / "far").exists()
     finally:
         station._hand.close()
+
+
+class FakeRay:
+    """Stands in for Ray: an actor answers at once, with what is given."""
+
+    class exceptions:  # noqa: N801  as Ray has it
+        RayError = type("RayError", (Exception,), {})
+        RayTaskError = type("RayTaskError", (RayError,), {})
+
+    def __init__(self, *answers):
+        self.answers, self.killed = list(answers), 0
+        self.run = self.ready = SimpleNamespace(remote=lambda *_: None)
+
+    def remote(self, *_):
+        return self
+
+    def options(self, **_):
+        return self
+
+    def get(self, _reference, timeout=None):
+        del timeout
+        answer = self.answers.pop(0)
+        return answer() if callable(answer) else answer
+
+    def kill(self, _actor):
+        self.killed += 1
+
+    def is_initialized(self):
+        return True
+
+
+def test_who_was_stopped_starts_no_other_actor_and_writes_nothing(
+    tmp_path, monkeypatch
+):
+    order = Order(
+        number=1, scan=Scan(name="x", source="/c/x"), out=str(tmp_path / "000001")
+    )
+    worker = RayWorker(HandSettings())
+
+    def stop_meanwhile():
+        worker.close()
+        return Outcome(row=row_of(1, assessment(order))), {"assessment.json": b"{}"}
+
+    ray = FakeRay(cluster._installed(), stop_meanwhile)
+    monkeypatch.setattr(cluster, "_ray", lambda: ray)
+    assert worker.run(order, None).failure.kind == "lost"
+    assert worker.run(order, None).failure.kind == "lost"
+    assert (ray.killed, list(tmp_path.iterdir())) == (1, [])
+
+
+def test_a_machine_with_another_hilum_is_refused(tmp_path, monkeypatch):
+    order = Order(number=1, scan=Scan(name="x", source="/c/x"), out=str(tmp_path))
+    ray = FakeRay(("0.0.1", "digest"))
+    monkeypatch.setattr(cluster, "_ray", lambda: ray)
+    with pytest.raises(InputError, match=r"has hilum 0\.0\.1, and this one"):
+        RayWorker(HandSettings()).run(order, None)
+    assert ray.killed == 1
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.integers(1, 60))
+def test_workers_find_room_on_their_machines(nodes, workers):
+    # 2 machines of 16: 3 workers with 8, for with 10 (a third of 32) one has no room
+    assert cores_each([16, 16], 3) == 8
+    each = cores_each(nodes, workers)
+    room = sum(node // each for node in nodes)
+    assert each == 1 or room >= workers
+    assert sum(node // (each + 1) for node in nodes) < workers
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):

@@ -76,7 +76,7 @@ def test_luna16_and_dsb2017_layouts(tmp_path):
         (luna / subset / f"{uid}.mhd").write_text("")
     (luna / "seg-lungs-LUNA16").mkdir()
     (luna / "seg-lungs-LUNA16" / "1.2.3.mhd").write_text("")
-    assert sorted(names(luna)) == ["subset0/1.2.3.mhd", "subset1/1.2.4.mhd"]
+    assert names(luna) == ["subset0/1.2.3.mhd", "subset1/1.2.4.mhd"]
     bowl, patient = tmp_path / "bowl", "0a" * 16
     write_slice(bowl / "stage1" / patient / "1.dcm", "1.1")
     (scan,) = find_cohort(bowl)
@@ -119,6 +119,16 @@ def test_a_table_that_is_of_no_use_is_refused_by_line(tmp_path, text, said):
     table = tmp_path / "c.csv"
     table.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(InputError, match=said):
+        find_cohort(table)
+
+
+def test_a_scan_that_a_table_of_patients_names_twice_is_refused(tmp_path):
+    (tmp_path / "x.mha").write_bytes(b"x")
+    table = tmp_path / "c.csv"
+    table.write_text("id,path\na,x.mha\n")
+    assert names(table) == ["x.mha"]
+    table.write_text("id,path\na,x.mha\nb,x.mha\n")
+    with pytest.raises(InputError, match="names a scan twice"):
         find_cohort(table)
 
 

@@ -1,16 +1,23 @@
 """The plan, the tables and the words of a run."""
 
+import errno
+import json
+import os
+import subprocess
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
 from cohort_runs import rows_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stand_in import assessment
 
 from hilum._cores import cores_limit, count_cores, limit_cores
+from hilum.batch import worker
 from hilum.batch.crew import outcomes_of
-from hilum.batch.hand import GoneError, lost
+from hilum.batch.hand import GoneError, Hand, HandSettings, lost
 from hilum.batch.ledger import Ledger, manner_of
 from hilum.batch.order import Failure, Order, Outcome, Row, Scan
 from hilum.batch.plan import Plan
@@ -163,8 +170,94 @@ def test_other_facts_for_a_known_scan_are_refused(tmp_path):
     other = Scan(name="x", source="/c/x", facts=Facts(age_years=61))
     with Ledger(tmp_path, MANNER) as ledger:
         assert ledger.number([scan]) == [1]
-        with pytest.raises(InputError, match="Scan 1 has another prior"):
+        with pytest.raises(InputError, match="Scan 1 has another path, prior or"):
             ledger.number([other])
+    elsewhere = Scan(name="x", source="/d/x", facts=Facts(age_years=60))
+    with (
+        Ledger(tmp_path, MANNER) as ledger,
+        pytest.raises(InputError, match="another path"),
+    ):
+        ledger.number([elsewhere])
+
+
+def test_a_name_stays_on_its_line_whatever_is_in_it(tmp_path):
+    names = ["a\rb", "c\nd", 'e,"f', "g\udcff", "a b"]
+    scans = [Scan(name=n, source=f"/c/{n}", id=n) for n in names]
+    for _ in range(2):
+        with Ledger(tmp_path, MANNER) as ledger:
+            assert ledger.number(scans) == [1, 2, 3, 4, 5]
+    assert (tmp_path / "sources.csv").read_bytes().count(b"\n") == 6
+
+
+def test_a_disk_that_takes_a_part_at_a_time_gets_all(tmp_path, monkeypatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:5]))
+    with Ledger(tmp_path, MANNER) as ledger:
+        ledger.add(1, row(1))
+        ledger.add(2, row(2))
+    with Ledger(tmp_path, MANNER) as ledger:
+        assert ledger.done == {1, 2}
+
+
+def test_a_disk_that_fills_up_ends_the_run_and_the_cut_line_goes(tmp_path, monkeypatch):
+    write, room = os.write, [1000, 5]
+
+    def fill(file, data):
+        if not room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, data[: room.pop(0)])
+
+    with Ledger(tmp_path, MANNER) as ledger:
+        monkeypatch.setattr(os, "write", fill)  # the timing fits, the row does not
+        with pytest.raises(InputError, match="No space left"):
+            ledger.add(1, row(1))
+    monkeypatch.setattr(os, "write", write)
+    with Ledger(tmp_path, MANNER) as ledger:
+        assert ledger.done == set()
+        ledger.add(1, row(1))
+    assert [r["scan"] for r in rows_of(tmp_path / "summary.csv")] == ["1"]
+
+
+def write_result(ledger, number, text=None):
+    """Write the folder of a scan, as a worker does."""
+    ledger.folder(number).mkdir()
+    text = json.dumps(assessment(order(number)).to_json()) if text is None else text
+    (ledger.folder(number) / "assessment.json").write_text(text)
+
+
+def test_a_folder_without_its_line_gets_one_and_one_that_is_cut_is_done_again(tmp_path):
+    with Ledger(tmp_path, MANNER) as ledger:
+        write_result(ledger, 1)
+        write_result(ledger, 2, text="")  # what a crash of the machine may leave
+        assert ledger.recover([1, 2, 3]) == 1
+        assert ledger.done == {1}
+
+
+def test_what_was_half_written_by_a_worker_that_was_ended_does_not_stay(tmp_path):
+    with Ledger(tmp_path, MANNER) as ledger:
+        write_result(ledger, 1)
+        (tmp_path / "scans" / ".000002.0a.part").mkdir()
+        ledger.sort()
+    assert [p.name for p in (tmp_path / "scans").iterdir()] == ["000001"]
+
+
+def test_failures_of_scans_that_are_not_asked_for_stay(tmp_path):
+    with Ledger(tmp_path, MANNER) as ledger:
+        for number in (1, 2):
+            ledger.add(number, failure(number))
+        ledger.forget_failures([2, 3])
+        assert ledger.failed == {1}
+    assert [r["scan"] for r in rows_of(tmp_path / "failures.csv")] == ["1"]
+
+
+def test_a_scan_that_was_done_just_as_it_was_ended_is_counted_once(tmp_path):
+    with Ledger(tmp_path, MANNER) as ledger:
+        ledger.add(1, failure(1))
+        write_result(ledger, 1)
+        assert ledger.recover([1]) == 1
+        assert (ledger.done, ledger.failed) == ({1}, set())
+        ledger.sort()
+    assert rows_of(tmp_path / "failures.csv") == []
 
 
 def test_a_folder_of_another_run_is_refused(tmp_path):
@@ -181,10 +274,19 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
         Ledger(tmp_path, MANNER)
 
 
-def test_a_table_that_somebody_changed_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "scan;kind;stage;reason\n1;bug;read;no\n",
+        "scan,kind,stage,reason\none,bug,read,no\n",
+        "scan,kind,stage,reason\n1,bug,re\rad,no\n",
+        "scan,kind,stage,reason\n1,bug,read,no2,bug,read,no\n",
+    ],
+)
+def test_a_table_that_somebody_changed_is_refused(tmp_path, text):
     with Ledger(tmp_path, MANNER):
         pass
-    (tmp_path / "summary.csv").write_text("scan;series\n1;2\n")
+    (tmp_path / "failures.csv").write_text(text)
     with pytest.raises(InputError, match="not as `hilum batch` wrote it"):
         Ledger(tmp_path, MANNER)
 
@@ -214,6 +316,64 @@ def test_names_of_folders_on_the_way_are_taken_out_too():
     scan = Scan(name="x", source="/data/DOE^JANE/ct", prior="/data/old")
     said = without_names("`ct` of `DOE^JANE` and `old` lack `spacing`.", scan)
     assert said == "`the scan` of `the scan` and `the scan` lack `spacing`."
+
+
+def test_names_of_files_in_a_scan_are_taken_out(tmp_path):
+    (tmp_path / "ct").mkdir()
+    (tmp_path / "ct" / "DOE^JANE.dcm").touch()
+    scan = Scan(name="ct", source=str(tmp_path / "ct"))
+    said = without_names("Of `DOE^JANE.dcm`: no `Rows`.", scan, tmp_path / "ct")
+    assert said == "Of `a file of it`: no `Rows`."
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("DOE/1", "")
+    scan = Scan(name="a.zip", source=str(tmp_path / "a.zip"))
+    said = without_names("`1` of `DOE` in `a.zip`", scan, tmp_path / "a.zip")
+    assert said == "`a file of it` of `a file of it` in `the scan`"
+
+
+def test_the_name_of_absent_voxels_is_taken_out(tmp_path):
+    header = tmp_path / "001.mhd"
+    header.write_text(
+        "NDims = 3\nDimSize = 20 20 20\nElementSpacing = 15 15 15\n"
+        "ElementType = MET_SHORT\nElementDataFile = DOE_JANE.raw\n"
+    )
+    scan = Scan(name="001.mhd", source=str(header))
+    loaded = load(Order(number=1, scan=scan, out="/nowhere"))
+    assert "DOE_JANE" in str(loaded.error)
+    reason = finish(loaded, None, lambda _stage: None).failure.reason
+    assert reason.startswith("`the scan` has its voxels in `a file of it`, which is")
+
+
+def test_a_worker_offers_itself_first_where_it_may(tmp_path, monkeypatch):
+    score = tmp_path / "oom_score_adj"
+    monkeypatch.setattr(worker, "Path", lambda _place: score)
+    worker._go_first()
+    assert score.read_text() == "800"
+    monkeypatch.setattr(worker, "Path", lambda _place: tmp_path)  # may not be written
+    worker._go_first()
+
+
+def test_a_worker_that_cannot_die_is_not_waited_for(tmp_path, monkeypatch):
+    waited = []
+
+    class Stuck:
+        pid, stdin, stdout = 2**22 + 1, None, None
+
+        def poll(self):
+            return None
+
+        def wait(self, timeout=None):
+            waited.append(timeout)
+            raise subprocess.TimeoutExpired("worker", timeout)
+
+    hand = Hand(HandSettings())
+    hand._process, hand._folder = Stuck(), str(tmp_path / "of it")
+    Path(hand._folder).mkdir()
+    monkeypatch.setattr("hilum.batch.hand._kill_group", lambda _pid: None)
+    hand.close()
+    assert len(waited) == 1
+    assert 0 < waited[0] < 60
+    assert not Path(hand._folder).exists()
 
 
 def test_fewer_cores_are_counted_where_they_are_shared():

@@ -1,6 +1,7 @@
 """Runs with a stand-in for the assessor: every engine, every mishap, every stop."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from cohort_runs import STAND_IN, rows_of, run, works_of
 
-from hilum.batch import BatchSettings
+from hilum.batch import BatchSettings, running
 from hilum.batch.running import share_cores
 from hilum.errors import InputError, WeightsError
 
@@ -56,7 +57,7 @@ def test_a_worker_that_dies_once_costs_nothing(cohort, tmp_path):
     table = cohort("ok", "once", "ok")
     result = run(table, tmp_path / "out")
     assert (result.assessed, result.failed) == (3, 0)
-    assert sorted(works_of(table)) == ["ok-1", "ok-3", "once-2"]
+    assert sorted(works_of(table)) == ["ok-1", "ok-3", "once-2", "once-2"]
 
 
 def test_a_finished_run_is_not_done_again_and_a_longer_cohort_goes_on(cohort, tmp_path):
@@ -105,12 +106,15 @@ run_batch(Path(sys.argv[1]), Path(sys.argv[2]), settings=how)
 def test_after_kill_9_at_most_one_scan_a_worker_is_done_again(cohort, tmp_path):
     table, out = cohort(*["slow"] * 14), tmp_path / "out"
     command = [sys.executable, "-c", DRIVER, str(table), str(out), STAND_IN]
-    process = subprocess.Popen(command)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    process = subprocess.Popen(command, env=os.environ | {"TMPDIR": str(temporary)})
     wait_for(lambda: (out / "summary.csv").exists() and _lines(out) >= 4)
     process.send_signal(signal.SIGKILL)
     process.wait()
     workers = {line.split()[2] for line in _log(table)}
     wait_for(lambda: not any(_lives(pid) for pid in workers))  # none is left behind
+    assert not list(temporary.iterdir())  # nor what they had fetched
     with (out / "summary.csv").open("a") as file:
         file.write("12,1.2.3")  # what a crash of the machine may leave
     result = run(table, out, engine="processes", workers=2)
@@ -180,6 +184,45 @@ def test_cores_are_shared_and_never_promised_twice():
         assert count == workers
         assert each >= 1
         assert count * each <= max(cores, count)
+
+
+def test_a_system_that_does_not_tell_its_memory_takes_a_worker_a_core(monkeypatch):
+    monkeypatch.setattr(running, "_free_gb", lambda: math.inf)
+    assert share_cores(None) == (share_cores(1)[1], 1)
+    monkeypatch.setattr(running, "_free_gb", lambda: 0.5)
+    assert share_cores(None)[0] == 1
+
+
+def test_results_do_not_go_among_the_scans(cohort, tmp_path):
+    folder = cohort("ok").parent
+    for out in (folder, folder / "deep" / "out"):
+        with pytest.raises(InputError, match="lies in the folder of the cohort"):
+            run(folder, out)
+    assert not (folder / "deep").exists()
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(InputError, match="lies in the folder of the cohort"):
+        run(folder, tmp_path / "link" / "out")
+    assert run(folder / "cohort.csv", folder / "out").assessed == 1  # by a table
+
+
+def test_the_same_names_in_another_folder_are_other_scans(cohort, tmp_path):
+    table, out = cohort("ok"), tmp_path / "out"
+    run(table, out)
+    other = tmp_path / "other"
+    table.parent.rename(other)
+    with pytest.raises(InputError, match="Scan 1 has another path"):
+        run(other / "cohort.csv", out)
+
+
+def test_a_worker_imports_nothing_from_the_folder_that_it_is_started_in(
+    cohort, tmp_path, monkeypatch
+):
+    table = cohort("ok")
+    trap = tmp_path / "trap"
+    trap.mkdir()
+    (trap / "queue.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(trap)
+    assert run(table, tmp_path / "out").assessed == 1
 
 
 def test_progress_tells_rate_and_time_left(cohort, tmp_path):

@@ -24,10 +24,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from hilum._optional import require
+from hilum._version import __version__
 from hilum.batch.hand import GoneError, Hand, HandSettings, lost
 from hilum.batch.order import Order, Outcome
 from hilum.errors import HilumError, InputError
 from hilum.formats.atomic import replacing_folder, writing
+from hilum.runtime.weights import digest_of, weights_folder
 
 _REPLACE_S = 60.0
 """How long a new actor is waited for before its orders go to the others."""
@@ -47,9 +49,9 @@ class Station:
     def __init__(self, settings: HandSettings) -> None:
         self._hand = Hand(settings)
 
-    def ready(self) -> bool:
-        """Answer, which says that the actor lives."""
-        return True
+    def ready(self) -> tuple[str, str]:
+        """Say which hilum and which weights are on this machine."""
+        return _installed()
 
     def run(self, order: Order, ahead: Order | None) -> tuple[Outcome, Files]:
         """Assess one scan.
@@ -77,6 +79,7 @@ class RayWorker:
     def __init__(self, settings: HandSettings) -> None:
         self._settings = settings
         self._actor: Any = None
+        self._is_closed = False
 
     def run(self, order: Order, ahead: Order | None) -> Outcome:
         """Assess one scan on whatever machine; write its folder here.
@@ -87,8 +90,11 @@ class RayWorker:
 
         Raises:
             GoneError: The actor cannot be replaced.
+            InputError: A machine has another hilum than this one, or other weights.
             HilumError: No scan can be assessed.
         """
+        if self._is_closed:
+            return lost(order, "The run was stopped.")
         ray = _ray()
         actor = self._actor or self._start(ray)
         try:
@@ -97,14 +103,20 @@ class RayWorker:
             cause = error.cause
             raise (cause if isinstance(cause, HilumError) else error) from None
         except ray.exceptions.RayError as error:
-            self.close()
+            self._end()
             return lost(order, f"The actor is gone ({type(error).__name__}).")
+        if self._is_closed:  # the folder may be another run's by now
+            return lost(order, "The run was stopped.")
         if outcome.row is not None:
             _write_files(files, Path(order.out))
         return outcome  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """Stop the actor, whatever it is doing."""
+        """Stop the actor, whatever it is doing; no other follows it."""
+        self._is_closed = True
+        self._end()
+
+    def _end(self) -> None:
         actor, self._actor = self._actor, None
         ray = _ray()
         if actor is not None and ray.is_initialized():
@@ -119,11 +131,19 @@ class RayWorker:
         }
         actor = ray.remote(Station).options(**options).remote(self._settings)
         try:
-            ray.get(actor.ready.remote(), timeout=_REPLACE_S)
+            there = ray.get(actor.ready.remote(), timeout=_REPLACE_S)
         except ray.exceptions.RayError as error:
             ray.kill(actor)
             raise GoneError from error
         self._actor = actor
+        if there != _installed():
+            self._end()
+            raise InputError(
+                f"A machine of the cluster has hilum {there[0]}, and this one "
+                f"{__version__}, or their weights differ. Install the same on all."
+            )
+        if self._is_closed:
+            self._end()
         return actor
 
 
@@ -148,13 +168,32 @@ def ray_workers(
     if is_ours:
         _join(ray, workers, address)
     try:
-        cores = int(ray.cluster_resources().get("CPU", 1))
-        count = workers or cores
-        share = limits.with_cores(max(1, cores // count))
+        nodes = [n["Resources"].get("CPU", 0) for n in ray.nodes() if n["Alive"]]
+        count = workers or max(1, int(sum(nodes)))
+        share = limits.with_cores(cores_each(nodes, count))
         yield [RayWorker(share) for _ in range(max(1, min(count, most)))]
     finally:
         if is_ours:
             ray.shutdown()
+
+
+def cores_each(nodes: Sequence[float], workers: int) -> int:
+    """Tell how many cores each worker may have, so that all of them find room.
+
+    A worker is on one machine, whatever the cores of all machines together.
+
+    Args:
+        nodes: Cores of each machine.
+        workers: How many there are to be.
+
+    Example:
+        >>> cores_each([16, 16, 16], 4), cores_each([1, 1], 1)
+        (8, 1)
+    """
+    for cores in range(int(sum(nodes)) // workers, 1, -1):
+        if sum(int(node) // cores for node in nodes) >= workers:
+            return cores
+    return 1
 
 
 def _join(ray: Any, workers: int | None, address: str | None) -> None:
@@ -193,6 +232,11 @@ def _ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     return require("ray", extra="ray", to="to assess a cohort on a cluster")
+
+
+def _installed() -> tuple[str, str]:
+    """Tell the version of hilum and the digest of its weights."""
+    return __version__, digest_of(weights_folder() / "index.json")
 
 
 def _read_files(folder: Path) -> Files:

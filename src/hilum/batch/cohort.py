@@ -45,7 +45,7 @@ def find_cohort(cohort: str | Path) -> tuple[Scan, ...]:
         In the order of names, of lines, or of the server.
 
     Raises:
-        InputError: There is no such thing, or no scan in it.
+        InputError: There is no such thing, no scan in it, or one twice.
         UnreachableError: The DICOMweb server cannot be reached.
     """
     if _ADDRESS.match(str(cohort)):
@@ -74,6 +74,8 @@ def find_cohort(cohort: str | Path) -> tuple[Scan, ...]:
             f"{where} has no scan. Scans are DICOM series, zips, and .nii, .nii.gz, "
             ".mha, .mhd and .npz files."
         )
+    if len({(scan.name, scan.series_uid) for scan in found}) < len(found):
+        raise InputError(f"{where} names a scan twice. Take one out.")
     return found
 
 

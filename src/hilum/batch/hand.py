@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -28,6 +30,7 @@ START_S = 600.0
 """Longest time that a worker may take to load the networks, on a busy machine."""
 
 _LOOK_S = 0.1
+_DEATH_S = 10.0
 _ERRORS: dict[int, type[HilumError]] = {
     kind.exit_code: kind for kind in (InputError, MissingDependencyError, WeightsError)
 }
@@ -88,6 +91,7 @@ class Hand:
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._is_closed = False
+        self._folder = ""
 
     def run(self, order: Order, ahead: Order | None) -> Outcome:
         """Assess one scan.
@@ -127,20 +131,23 @@ class Hand:
         """Start a worker, and wait until its networks are loaded."""
         settings, lines = self._settings, queue.SimpleQueue[str | None]()
         threads = dict.fromkeys(_THREADS, str(settings.cores)) if settings.cores else {}
+        self._folder = tempfile.mkdtemp(prefix="hilum-")  # for studies of a server
         process = subprocess.Popen(
             [
                 sys.executable,
+                "-P",  # no module of the folder that we happen to be in
                 "-m",
                 "hilum.batch.worker",
                 str(settings.cores),
                 settings.settings,
                 settings.assessor,
+                self._folder,
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # what libraries print may name people
             text=True,
-            env=os.environ | threads,
+            env=os.environ | threads | {"TMPDIR": self._folder},
             start_new_session=True,  # Ctrl-C is for the run to handle
         )
         self._process, self._lines = process, lines
@@ -215,13 +222,25 @@ class Hand:
         return _failed(order, "lost", stage, f"The worker ended by {cause}.")
 
     def _end(self) -> int:
-        """End the process and its children; give its exit code."""
+        """End the process and its children, and remove what they left half done.
+
+        A process that waits for a dead file server ends when that answers; it is
+        not waited for, nor are its pipes closed, which would wait too.
+
+        Returns:
+            Its exit code.
+        """
         process, self._process = self._process, None
         if process is None:
             return 0
         if process.poll() is None:
             _kill_group(process.pid)
-        code = process.wait()
+        try:
+            code = process.wait(timeout=_DEATH_S)
+        except subprocess.TimeoutExpired:  # in a share that answers no more
+            return -signal.SIGKILL
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
         for pipe in (process.stdin, process.stdout):
             _close(pipe)
         return code

@@ -20,6 +20,7 @@ import fcntl
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -59,7 +60,7 @@ _COLUMNS = {
     FAILURES: tuple(f.name for f in fields(Failure)),
     TIMINGS: ("scan", *STAGES, "peak_gb"),
 }
-_SOURCE_COLUMNS = ("scan", "id", "source", "series_uid", "prior", "facts")
+_SOURCE_COLUMNS = ("scan", "id", "source", "series_uid", "path", "prior", "facts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +151,7 @@ class Ledger:
             scans: In the order of the cohort.
 
         Raises:
-            InputError: A scan has another prior or other facts than it had.
+            InputError: A scan has another path, prior or facts than it had.
         """
         numbers, fresh = [], []
         for scan in scans:
@@ -161,7 +162,7 @@ class Ledger:
                 fresh.append(_source_row(known[0], scan))
             elif known[1] != _digest(scan):
                 raise InputError(
-                    f"Scan {known[0]} has another prior or other facts than when this "
+                    f"Scan {known[0]} has another path, prior or facts than when this "
                     "run began. Name another folder for the results."
                 )
             numbers.append(known[0])
@@ -182,16 +183,20 @@ class Ledger:
             path = self.folder(number) / JSON_FILE
             if number in self.done or not path.is_file():
                 continue
-            result = read_assessment(path)
+            try:
+                result = read_assessment(path)
+            except InputError:  # the machine crashed: done again
+                continue
             seconds = dict(result.provenance.timings_s)
             self.add(number, Outcome(row=row_of(number, result), seconds=seconds))
             count += 1
         return count
 
-    def forget_failures(self) -> None:
-        """Let scans that failed be tried again."""
-        self._replace(FAILURES, ())
-        self.failed = set()
+    def forget_failures(self, numbers: Iterable[int]) -> None:
+        """Let scans that failed be tried again; those of other cohorts stay."""
+        self.failed.difference_update(numbers)
+        rows = self._mend(FAILURES)
+        self._replace(FAILURES, (r for r in rows if int(r["scan"]) in self.failed))
 
     def add(self, number: int, outcome: Outcome) -> None:
         """Write what came of a scan.
@@ -206,12 +211,14 @@ class Ledger:
         if outcome.row is not None:
             self._append(SUMMARY, [_cells(outcome.row)])
             self.done.add(number)
+            self.failed.discard(number)  # ended by a limit after all was written
         elif outcome.failure is not None:
             self._append(FAILURES, [_cells(outcome.failure)])
             self.failed.add(number)
 
     def sort(self) -> None:
-        """Put all tables in the order of the numbers, each scan in it once."""
+        """Put all tables in order, each scan once; workers are at their end."""
+        _clear_parts(self.out / SCANS)
         for name in (SUMMARY, FAILURES, TIMINGS):
             rows = {int(row["scan"]): row for row in self._mend(name)}
             if name == FAILURES:
@@ -256,7 +263,7 @@ class Ledger:
         """Read which source has which number, and a digest of the rest of it."""
         found = {}
         for row in self._mend(SOURCES, _SOURCE_COLUMNS):
-            rest = json.dumps([row["prior"], row["facts"]])
+            rest = json.dumps([row["path"], row["prior"], row["facts"]])
             key = (row["source"], row["series_uid"])
             found[key] = (int(row["scan"]), sha256(rest.encode()).hexdigest())
         return found
@@ -273,12 +280,9 @@ class Ledger:
             whole = text[: text.rfind(b"\n") + 1]
             if whole != text:
                 os.truncate(path, len(whole))
-        rows = list(
-            csv.DictReader(io.StringIO(whole.decode("utf-8", "surrogateescape")))
-        )
-        if any(None in row or None in row.values() for row in rows) or (
-            not whole.startswith(",".join(columns).encode())
-        ):
+        is_ours = whole.startswith(",".join(columns).encode())
+        rows = _rows_in(whole) if is_ours else None
+        if rows is None:
             raise InputError(
                 f"`{name}` of this folder is not as `hilum batch` wrote it. Name "
                 "another folder, or put the table back."
@@ -293,7 +297,7 @@ class Ledger:
         with writing(path):
             file = os.open(path, os.O_WRONLY | os.O_APPEND)
             try:
-                os.write(file, _text(rows))
+                _write_all(file, _text(rows))
                 if name in (SOURCES, FAILURES):  # the others can be had from `scans`
                     os.fsync(file)
             finally:
@@ -335,18 +339,24 @@ def _clear_parts(folder: Path) -> None:
 
 
 def _key(scan: Scan) -> tuple[str, str]:
-    return scan.name, scan.series_uid or ""
+    return _in_line(scan.name), _in_line(scan.series_uid or "")
 
 
 def _source_row(number: int, scan: Scan) -> list[Any]:
     facts = json.dumps({k: v for k, v in scan.facts.to_json().items() if v is not None})
-    uid, prior = scan.series_uid or "", scan.prior or ""
-    return [number, scan.id, scan.name, uid, prior, facts]
+    path = scan.source if "://" in scan.source else os.path.normpath(scan.source)
+    names = (scan.id, scan.name, scan.series_uid or "", path, scan.prior or "")
+    return [number, *map(_in_line, names), facts]
 
 
 def _digest(scan: Scan) -> str:
-    rest = json.dumps(_source_row(0, scan)[-2:])
+    rest = json.dumps(_source_row(0, scan)[-3:])
     return sha256(rest.encode()).hexdigest()
+
+
+def _in_line(name: str) -> str:
+    """Keep a name on one line, whatever characters the file system allows in it."""
+    return re.sub(r"[\r\n\0]", lambda found: f"\\x{ord(found[0]):02x}", name)
 
 
 def _cells(record: Record) -> list[Any]:
@@ -360,6 +370,26 @@ def _cell(value: Any) -> Any:
     if isinstance(value, str):
         return " ".join(value.split())
     return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _rows_in(table: bytes) -> list[dict[str, str]] | None:
+    """Read the rows of a table; None where it is not as it was written."""
+    text = io.StringIO(table.decode("utf-8", "surrogateescape"))
+    try:
+        rows = list(csv.DictReader(text))
+    except csv.Error:
+        return None
+    is_whole = all(
+        None not in row and None not in row.values() and row["scan"].isdecimal()
+        for row in rows
+    )
+    return rows if is_whole else None
+
+
+def _write_all(file: int, data: bytes) -> None:
+    """Write all: a disk that fills up takes a part, and complains the next time."""
+    while data:
+        data = data[os.write(file, data) :]
 
 
 def _text(rows: Iterable[Sequence[Any]]) -> bytes:

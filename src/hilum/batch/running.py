@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from time import perf_counter
 from typing import Literal
 
 from hilum._cores import count_cores
+from hilum._names import name_of
 from hilum.batch.cohort import find_cohort
 from hilum.batch.crew import outcomes_of
 from hilum.batch.hand import ASSESSOR, Hand, HandSettings, Worker
 from hilum.batch.ledger import FAILURES, SUMMARY, Ledger, manner_of
-from hilum.batch.order import Order, Scan
+from hilum.batch.order import Order, Outcome, Scan
 from hilum.batch.outputs import write_outputs
 from hilum.errors import InputError
 from hilum.pipeline import Pipeline
@@ -160,7 +162,8 @@ def run_batch(
         progress: Called after each scan, and about twice a second between.
 
     Raises:
-        InputError: There is no scan, or the folder cannot be used.
+        InputError: There is no scan, or the folder cannot be used or lies in that
+            of the cohort.
         MissingDependencyError: The engine or a document needs what is not installed.
         WeightsError: The weights are absent or damaged.
     """
@@ -168,52 +171,98 @@ def run_batch(
     parse_formats(",".join(how.formats))
     pipeline = Pipeline.from_file(how.settings) if how.settings else Pipeline()
     pipeline.check()
+    _check_apart(cohort, out)
     scans = find_cohort(cohort)
     with Ledger(out, manner_of(how.formats, how.force, how.settings)) as ledger:
         numbers = ledger.number(scans)
         if how.retry_failed:
-            ledger.forget_failures()
+            ledger.forget_failures(numbers)
         ledger.recover(numbers)
-        resumed = sum(n in ledger.done or n in ledger.failed for n in numbers)
         orders = _orders(ledger, numbers, scans, how)
-        fresh, failed = 0, sum(n in ledger.failed for n in numbers)
-
-        def tell() -> None:
-            if progress is not None:
-                seconds = perf_counter() - start
-                progress(
-                    BatchProgress(
-                        scans=len(scans),
-                        finished=resumed + fresh,
-                        failed=failed,
-                        fresh=fresh,
-                        seconds=seconds,
-                    )
-                )
-
+        failed = sum(n in ledger.failed for n in numbers)
+        meter = _Meter(len(scans), len(scans) - len(orders), failed, start, progress)
         with (
             _workers(how, len(orders)) as workers,
-            closing(outcomes_of(orders, workers, idle=tell)) as outcomes,
+            closing(outcomes_of(orders, workers, idle=meter.tell)) as outcomes,
         ):
             for order, outcome in outcomes:
                 ledger.add(order.number, outcome)
-                fresh += 1
-                failed += outcome.failure is not None
-                tell()
+                meter.count(outcome)
         ledger.sort()
-        luna16, submission = write_outputs(ledger, numbers, scans)
-        seconds = perf_counter() - start
-        return BatchResult(
-            scans=len(scans),
-            assessed=sum(n in ledger.done for n in numbers),
-            failed=sum(n in ledger.failed for n in numbers),
-            resumed=resumed,
-            seconds=round(seconds, 3),
-            per_hour=round(3600 * fresh / seconds, 1) if fresh else None,
-            summary=str(ledger.out / SUMMARY),
-            failures=str(ledger.out / FAILURES),
-            luna16=str(luna16),
-            submission=None if submission is None else str(submission),
+        tables = write_outputs(ledger, numbers, scans)
+        return _result(meter.read(), ledger.out, *tables)
+
+
+def _result(
+    told: BatchProgress, out: Path, luna16: Path, submission: Path | None
+) -> BatchResult:
+    """Say what a run came to that is finished."""
+    return BatchResult(
+        scans=told.scans,
+        assessed=told.finished - told.failed,
+        failed=told.failed,
+        resumed=told.finished - told.fresh,
+        seconds=round(told.seconds, 3),
+        per_hour=None if told.per_hour is None else round(told.per_hour, 1),
+        summary=str(out / SUMMARY),
+        failures=str(out / FAILURES),
+        luna16=str(luna16),
+        submission=None if submission is None else str(submission),
+    )
+
+
+class _Meter:
+    """Counts what is finished, and tells.
+
+    Args:
+        scans: In the cohort.
+        resumed: Of them known before.
+        failed: Of those.
+        start: Of the run, as `perf_counter` told it.
+        progress: Who is told; None: nobody.
+    """
+
+    def __init__(
+        self,
+        scans: int,
+        resumed: int,
+        failed: int,
+        start: float,
+        progress: Callable[[BatchProgress], None] | None,
+    ) -> None:
+        self._scans, self._resumed, self._start = scans, resumed, start
+        self._fresh, self._failed, self._progress = 0, failed, progress
+
+    def count(self, outcome: Outcome) -> None:
+        """Count a scan that was finished just now."""
+        self._fresh += 1
+        self._failed += outcome.failure is not None
+        self.tell()
+
+    def read(self) -> BatchProgress:
+        """Say how far the run is."""
+        return BatchProgress(
+            scans=self._scans,
+            finished=self._resumed + self._fresh,
+            failed=self._failed,
+            fresh=self._fresh,
+            seconds=perf_counter() - self._start,
+        )
+
+    def tell(self) -> None:
+        """Tell how far the run is."""
+        if self._progress is not None:
+            self._progress(self.read())
+
+
+def _check_apart(cohort: str | Path, out: Path) -> None:
+    """Refuse results among the scans: outlines of lungs are volumes too."""
+    folder, inner = os.path.realpath(cohort), os.path.realpath(out)
+    is_folder = os.path.isdir(folder)  # noqa: PTH112  bears any path
+    if is_folder and os.path.commonpath((folder, inner)) == folder:
+        raise InputError(
+            f"`{name_of(out)}` lies in the folder of the cohort, where results would "
+            "be taken for scans. Name a folder outside of it."
         )
 
 
@@ -230,7 +279,7 @@ def share_cores(workers: int | None) -> tuple[int, int]:
     """
     cores = count_cores()
     if workers is None:
-        workers = max(1, min(cores, int(_free_gb() / WORKER_GB)))
+        workers = max(1, int(min(cores, _free_gb() / WORKER_GB)))
     return workers, max(1, cores // workers)
 
 

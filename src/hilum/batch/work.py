@@ -8,15 +8,19 @@ wrong with every scan.
 
 from __future__ import annotations
 
+import os
+import re
 import resource
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import ExitStack
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 
+from hilum._names import printable
 from hilum.batch.order import Failure, Kind, Order, Outcome, Row, Scan, row_of
 from hilum.compare import PairOptions, compare_volumes
 from hilum.compare.documents import write_comparison
@@ -31,6 +35,7 @@ from hilum.volume import CTVolume
 Say = Callable[[str], None]
 
 CANDIDATES = "candidates.csv"
+_DATA_FILE = re.compile(r"voxels in ([`']).*?\1")  # as a MetaImage header names it
 _BYTES = 1 if sys.platform == "darwin" else 1024  # what ru_maxrss counts in
 
 
@@ -40,7 +45,7 @@ class Loaded:
 
     Attributes:
         order: What is to be done with it.
-        source: Where it lies on this machine.
+        source: Where it lies on this machine; None: it is not here.
         volume: The scan.
         prior: The earlier one, where there is one.
         seconds: That reading took.
@@ -48,7 +53,7 @@ class Loaded:
     """
 
     order: Order
-    source: Path = field(default_factory=Path)
+    source: Path | None = None
     volume: CTVolume | None = None
     prior: CTVolume | None = None
     seconds: float = 0.0
@@ -69,8 +74,9 @@ def load(order: Order) -> Loaded:
     loaded, scan = Loaded(order), order.scan
     start = perf_counter()
     try:
-        loaded.source = loaded._stack.enter_context(local_source(scan.source))
-        loaded.volume = read_ct(loaded.source, series_uid=scan.series_uid)
+        source = loaded._stack.enter_context(local_source(scan.source))
+        loaded.source = source
+        loaded.volume = read_ct(source, series_uid=scan.series_uid)
         if scan.prior is not None:
             loaded.prior = read_ct(scan.prior)
     except Exception as error:  # noqa: BLE001  told where the scan is due
@@ -119,7 +125,7 @@ def finish(loaded: Loaded, pipeline: Pipeline, say: Say) -> Outcome:
         MissingDependencyError: A document needs what is not installed.
         WeightsError: The weights are absent, damaged or of another task.
     """
-    order, stage = loaded.order, _Stage(say)
+    stage = _Stage(say)
     try:
         if loaded.error is not None:
             raise loaded.error
@@ -129,7 +135,7 @@ def finish(loaded: Loaded, pipeline: Pipeline, say: Say) -> Outcome:
             stage.name == "write" and isinstance(error.__cause__ or error, OSError)
         ):
             raise
-        failure = _failure(order, stage.name, error)
+        failure = _failure(loaded, stage.name, error)
         return Outcome(failure=failure, seconds={"read": loaded.seconds})
     finally:
         loaded.close()
@@ -199,8 +205,8 @@ def _with_reading(result: Assessment, seconds: float) -> Assessment:
     return replace(result, provenance=run)
 
 
-def _failure(order: Order, stage: str, error: Exception) -> Failure:
-    """Say what went wrong with a scan, without the name of its folder or file."""
+def _failure(loaded: Loaded, stage: str, error: Exception) -> Failure:
+    """Say what went wrong with a scan, without the name of its folder or files."""
     kind: Kind = "input" if isinstance(error, HilumError) else "bug"
     text = str(error)
     if isinstance(error, MemoryError):
@@ -209,12 +215,9 @@ def _failure(order: Order, stage: str, error: Exception) -> Failure:
         kind, text = "input", f"It cannot be read: {error.strerror or 'I/O error'}."
     elif kind == "bug":
         text = f"{type(error).__name__} in {_place(error)}."
-    return Failure(
-        scan=order.number,
-        kind=kind,
-        stage=stage,
-        reason=without_names(text, order.scan),
-    )
+    order = loaded.order
+    reason = without_names(text, order.scan, loaded.source)
+    return Failure(scan=order.number, kind=kind, stage=stage, reason=reason)
 
 
 def _place(error: Exception) -> str:
@@ -227,7 +230,7 @@ def _place(error: Exception) -> str:
     return f"{Path(last.filename).name}, line {last.lineno}"
 
 
-def without_names(text: str, scan: Scan) -> str:
+def without_names(text: str, scan: Scan, source: Path | None = None) -> str:
     """Take the names of the folders and files of a scan out of a message.
 
     They are often the names of people.
@@ -235,13 +238,28 @@ def without_names(text: str, scan: Scan) -> str:
     Args:
         text: A message, names in it between backticks.
         scan: What it is about.
+        source: Where it lies on this machine: files in it have names too.
 
     Example:
         >>> scan = Scan(name="DOE^JANE", source="/cohort/DOE^JANE")
         >>> without_names("There is nothing at `DOE^JANE`. Check the path.", scan)
         'There is nothing at `the scan`. Check the path.'
     """
-    for source in filter(None, (scan.source, scan.prior)):
-        for name in {source, *Path(source).parts[1:]}:
-            text = text.replace(f"`{name}`", "`the scan`")
-    return text
+    for place in filter(None, (scan.source, scan.prior)):
+        for name in {place, *Path(place).parts[1:]}:
+            text = text.replace(f"`{printable(name)}`", "`the scan`")
+    for folder in (source, scan.prior):
+        for name in () if folder is None else _names_in(Path(folder)):
+            text = text.replace(f"`{printable(name)}`", "`a file of it`")
+    return _DATA_FILE.sub("voxels in `a file of it`", text)
+
+
+def _names_in(place: Path) -> Iterator[str]:
+    """Name the files of a scan that is a folder or a zip."""
+    for _, folders, files in os.walk(place):
+        yield from (*folders, *files)
+    if place.suffix.lower() == ".zip":
+        with suppress(OSError, ValueError, zipfile.BadZipFile):
+            with zipfile.ZipFile(place) as file:
+                names = file.namelist()
+            yield from (part for name in names for part in Path(name).parts)

@@ -17,10 +17,12 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
@@ -40,8 +42,9 @@ def main(arguments: list[str]) -> int:
     """Work until stdin says that all is done.
 
     Args:
-        arguments: Cores to keep busy, 0 for all; the settings file, "" for none; and
-            what assesses, "module:class", by default `hilum.batch.work.Assessor`.
+        arguments: Cores to keep busy, 0 for all; the settings file, "" for none; what
+            assesses, "module:class", such as `hilum.batch.work:Assessor`; and the
+            folder for its temporary files, which was made for it.
     """
     limit_cores(int(arguments[0]) or None)
     out = os.fdopen(os.dup(1), "w", buffering=1)
@@ -52,7 +55,7 @@ def main(arguments: list[str]) -> int:
         out.write(json.dumps(message) + "\n")
 
     orders: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
+    threading.Thread(target=_listen, args=(orders, arguments[3]), daemon=True).start()
     try:
         module, _, name = arguments[2].partition(":")
         assessor = getattr(import_module(module), name)(arguments[1])
@@ -106,17 +109,18 @@ class _Work:
         self._answer({"stage": stage})
 
 
-def _listen(orders: queue.SimpleQueue[str]) -> None:
+def _listen(orders: queue.SimpleQueue[str], folder: str) -> None:
     """Pass lines on; the end of the pipe is the end of whoever holds it."""
     for line in sys.stdin:
         orders.put(line)
+    shutil.rmtree(folder, ignore_errors=True)  # studies that a server sent
     os._exit(ORPHANED)
 
 
 def _go_first() -> None:
     """Be the first to go when memory runs out, before whoever keeps the tables."""
     score = Path("/proc/self/oom_score_adj")
-    if score.exists():
+    with suppress(OSError):  # no such file, or one that may not be written
         score.write_text("800")
 
 
