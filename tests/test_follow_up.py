@@ -8,7 +8,15 @@ import pytest
 from hilum.clinical.facts import Facts
 from hilum.compare.growth import Sized, measure_growth, possible_of, status_of
 from hilum.compare.pairs import growth_doubts
-from hilum.findings import Alignment, Change, Comparison, Guidelines, Nodule, Scope
+from hilum.findings import (
+    Alignment,
+    Attributes,
+    Change,
+    Comparison,
+    Guidelines,
+    Nodule,
+    Scope,
+)
 from hilum.pipeline.follow_up import follow_up, followed_finding, status_since
 
 MONTH = 30.4375
@@ -147,6 +155,29 @@ def test_the_range_covers_growth_that_may_be_none():
     assert line["status"] == "stable"
     low, _, high = line["possible"].partition(" to ")
     assert (low, high) == ("2", "4B")
+
+
+@pytest.mark.parametrize(
+    ("kind", "texture", "possible"),
+    [
+        # solid of 9 mm, stable for six months: 4A stepped down to 3. Were it
+        # part-solid, what it was before does not hold, and a solid part of 8 mm is 4B
+        ("solid", 3.0, "3 to 4B"),
+        ("solid", 4.5, "3"),
+        # stable ground glass is 2; a solid one of 8 mm on 4A
+        ("ground-glass", 4.8, "2 to 4A"),
+        ("ground-glass", 2.0, "2"),
+    ],
+)
+def test_the_range_covers_a_kind_in_doubt(kind, texture, possible):
+    now = replace(
+        nodule(9.0, kind),
+        diameter_error_mm=0.2,
+        attributes=Attributes(texture=texture),
+    )
+    change = replace(changed(nodule(9.0, kind), now), growth=None)
+    line = followed(change).lung_rads
+    assert (line["status"], line["possible"]) == ("stable", possible)
 
 
 def test_calcified_nodules_stay_category_1():

@@ -117,8 +117,9 @@ def test_regrid_keeps_the_first_edge_and_covers_the_box(grid, spacing):
         new.to_world([-0.5] * 3), grid.to_world([-0.5] * 3), atol=1e-6
     )
     extra = np.array(new.extent_mm) - grid.extent_mm
-    assert (extra >= -1e-4).all()
-    assert (extra <= np.array(spacing) + 1e-4).all()
+    # a thousandth of a voxel more is not worth another voxel
+    assert (extra >= -1.001e-3 * np.array(spacing) - 1e-9).all()
+    assert (extra <= np.array(spacing) + 1e-9).all()
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, float("nan"), float("inf")])

@@ -404,7 +404,9 @@ def test_sweep_removes_what_an_interruption_left(tmp_path):
     store = Store(tmp_path, 0)
     old = store.spool("upload-")
     new, node = store.spool("upload-"), store.spool()
-    for path in (old, node):
+    slow = store.spool("upload-")  # one file, sent for days, and still growing
+    (slow / "part-0").touch()
+    for path in (old, node, slow):
         os.utime(path, (1, 1))
     half = tmp_path / "studies" / ".0.part"
     half.mkdir()
@@ -414,7 +416,8 @@ def test_sweep_removes_what_an_interruption_left(tmp_path):
     assert not (tmp_path / "workers.log").exists()
     assert (tmp_path / "workers.log.1").exists()
     store.close()
-    assert [p.exists() for p in (old, new, node, half)] == [False, True, True, False]
+    there = [p.exists() for p in (old, new, node, slow, half)]
+    assert there == [False, True, True, True, False]
 
 
 @pytest.mark.parametrize(

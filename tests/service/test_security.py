@@ -49,6 +49,10 @@ def client(jobs):
         ("127.0.0.1.evil.example", 421),
         ("localhost.evil.example", 421),
         ("[", 421),
+        # a name of ours with more, of which a path could be made
+        ("127.0.0.1/?x=", 421),
+        ("localhost#", 421),
+        ("evil.example@127.0.0.1", 421),
     ],
 )
 def test_rebound_name_is_refused(client, host, status):
@@ -139,7 +143,6 @@ def test_primer_runs_its_own_script_alone(client):
     assert "script-src 'sha256-" in policies[0]
     assert "unsafe" not in policies[0]
     assert "frame-ancestors 'none'" in policies[0]
-    assert client.get("/primer/../static/app.css").status_code in (200, 404)
     for path in ("/primer/..%2f..%2fhilum.sqlite", "/primer/nowhere.html"):
         assert client.get(path).status_code == 404
 
@@ -376,18 +379,39 @@ def test_body_that_drips_or_is_long_is_refused(client, monkeypatch):
     assert whole.status_code == 401  # read, and no token
 
 
+def test_body_that_drips_on_after_its_answer_is_hung_up_on(jobs, monkeypatch):
+    monkeypatch.setattr(PromptProtocol, "linger_s", 0.5)
+    refused = (
+        POST.replace(b"localhost", b"evil.example") + b"Content-Length: 999\r\n\r\n"
+    )
+    with jobs.client(WebSettings()) as client:
+        answer, taken_s = silence_s(client, refused, *[b"x"] * 600)
+        assert answer.startswith(b"HTTP/1.1 421")
+        assert taken_s < 30  # it would be held as long as bytes come
+        assert client.get("/api/health").status_code == 200
+
+
+def asked_until_answered(client):
+    """Ask again while the server has not yet seen that others have left."""
+    end = time.monotonic() + 30
+    while True:
+        try:
+            return client.get("/api/health")
+        except httpx.TransportError:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+
 def test_one_address_holds_so_many_connections(jobs, monkeypatch):
     monkeypatch.setattr(PromptProtocol, "from_one", 3)
     with jobs.client(WebSettings()) as client:
         place = (client.base_url.host, client.base_url.port)
         held = [socket.create_connection(place) for _ in range(3)]
-        time.sleep(0.2)
         with pytest.raises((httpx.TransportError, OSError)):
             client.get("/api/health")
         for one in held:
             one.close()
-        time.sleep(0.2)
-        assert client.get("/api/health").status_code == 200
+        assert asked_until_answered(client).status_code == 200
 
 
 # Limits and logs ----------------------------------------------------------------

@@ -1,6 +1,7 @@
 """A thin rim of ground glass: found by fitting where there is one, and only there."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -58,6 +59,23 @@ def test_a_nodule_of_one_level_has_no_rim(inside, level, monkeypatch):
     fitted = spy(monkeypatch)
     measure(scan((inside, level)), candidate((0.5, 0.2, 0), 6))
     assert [rim.clear for rim in fitted] == [False]
+
+
+def test_a_fitted_rim_is_said():
+    def said(*things):
+        volume = scan(*things)
+        found = candidate((0.6, 0.3, -0.2), 7)
+        return MEASURE.measure(volume, (found,), all_lung(volume.grid))[0].notices
+
+    center = (0.2, -0.1, 0.3)
+    core = ball(center, 4), CORE_HU
+    (notice,) = said((ball(center, 8), GLASS_HU), core)
+    assert notice.code == "nodule-rim-fitted"
+    (whole,) = re.findall(r"([\d.]+) mm in all", notice.message)
+    (part,) = re.findall(r"core of ([\d.]+) mm", notice.message)
+    assert float(whole) == pytest.approx(8, abs=0.4)
+    assert float(part) == pytest.approx(4, abs=0.4)
+    assert "nodule-rim-fitted" not in {n.code for n in said((ball(center, 7), CORE_HU))}
 
 
 def test_what_is_no_ellipsoid_is_not_fitted(monkeypatch):
@@ -125,6 +143,25 @@ def test_usual_levels_pull():
     usual = np.array([260.0, 880.0])
     residuals(np.zeros((2, 50)), np.zeros(50), np.ones(2), usual, levels, left)
     np.testing.assert_allclose(levels, [620, 260], rtol=1e-4)
+
+
+@pytest.mark.parametrize("place", [9, 10])
+@pytest.mark.parametrize("far", [-5000.0, 5000.0])
+def test_a_step_too_far_is_a_number_and_not_an_error(place, far):
+    # beside metal a step may go anywhere; exp of 5000 would end the assessment
+    points = np.random.default_rng(0).uniform(-4, 4, (60, 3))
+    scene = fitting._Scene(points, np.full(60, 3000.0), 20.0, THIN)
+    at = fitting._start(np.eye(3), 3.0, (0.0,))
+    at[place] = far
+    left, levels, _ = scene._left(at)
+    assert np.isfinite(left).all()
+    assert np.isfinite(levels).all()
+
+
+def test_a_core_is_a_fifth_to_nine_tenths_of_the_whole():
+    # the logistic curve: 0.2 + 0.7 / (1 + 1/e^x); e^x = 4 gives 0.2 + 0.7 x 4/5
+    shares = [fitting._share(x) for x in (-1e9, 0, math.log(4), 1e9)]
+    np.testing.assert_allclose(shares, [0.2, 0.55, 0.76, 0.9])
 
 
 def test_sizes_of_a_rim_by_hand():

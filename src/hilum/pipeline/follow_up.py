@@ -30,6 +30,7 @@ from hilum.pipeline.guidelines import (
     error_of,
     finding_of,
     fleischner_line,
+    kinds_in_doubt,
     or_why_not,
 )
 
@@ -191,7 +192,7 @@ def _lung_rads_line(
 def _possible(
     nodule: Nodule, change: Change | None, finding: ScreeningFinding, days: int
 ) -> tuple[Category, Category]:
-    """Give the range of categories within the error of size and of growth."""
+    """Give the range of categories within the error of size, growth and kind."""
     if finding.diameter_mm is None:  # calcified, and perhaps not in a benign pattern
         solid = ScreeningFinding(kind="solid", diameter_mm=nodule.diameter_mm)
         return "1", judge_range(solid, error_mm=error_of(nodule))[1]
@@ -205,6 +206,7 @@ def _possible(
             if named == "growing" and months_of(days) > GROWTH_MONTHS:
                 named = "slowly-growing"
             found.append(replace(finding, status=named))
+    found += [other for one in found for other in kinds_in_doubt(nodule, one)]
     ranges = [judge_range(f, error_mm=error_of(nodule)) for f in found]
     return (
         min((low for low, _ in ranges), key=ORDER.index),

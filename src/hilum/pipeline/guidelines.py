@@ -217,19 +217,38 @@ def _possible(nodule: Nodule) -> tuple[str, str]:
     if nodule.juxtapleural and _smooth_and_oval(nodule) is not False:
         shapes = {False, True}  # a reader may see another shape
     findings = [replace(finding, juxtapleural=shape) for shape in shapes]
-    if looks_subsolid(nodule):  # with a solid part between nothing and all of it
-        findings += [
-            replace(finding, kind="part-solid", solid_mm=part, juxtapleural=False)
-            for part in (0.0, nodule.diameter_mm)
-        ]
-    if looks_solid(nodule):
-        findings.append(replace(finding, kind="solid", solid_mm=None))
+    findings += kinds_in_doubt(nodule, finding)
     found = [
         ORDER.index(category)
         for one in findings
         for category in judge_range(one, error_mm=error_mm)
     ]
     return ORDER[min(found)], ORDER[max(found)]
+
+
+def kinds_in_doubt(nodule: Nodule, finding: ScreeningFinding) -> list[ScreeningFinding]:
+    """Give a finding as of the other kind that the rating of its texture speaks for.
+
+    What a prior was judged as says nothing of another kind.
+
+    Args:
+        nodule: Measured and rated.
+        finding: What Lung-RADS is asked of it, with a diameter.
+
+    Returns:
+        Empty where density and rating agree.
+    """
+    other = replace(
+        finding, prior_category=None, prior_diameter_mm=None, prior_solid_mm=None
+    )
+    if looks_subsolid(nodule):  # with a solid part between nothing and all of it
+        return [
+            replace(other, kind="part-solid", solid_mm=part, juxtapleural=False)
+            for part in (0.0, nodule.diameter_mm)
+        ]
+    if looks_solid(nodule):
+        return [replace(other, kind="solid", solid_mm=None)]
+    return []
 
 
 _SHAPES = {

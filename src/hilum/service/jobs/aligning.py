@@ -79,7 +79,10 @@ class Aligner:
         """Let a process write the file."""
         sides = [str(self._store.views(one)) for one in (study, prior)]
         if not all(Path(side, VIEW_FILES["small"]).is_file() for side in sides):
-            raise InputError("One of the two studies has no images to view.")
+            raise InputError(
+                "One of the two studies has no images to view. Wait until it is done, "
+                "or send it again."
+            )
         path.parent.mkdir(exist_ok=True)
         with (self._store.data / WORKERS_LOG).open("ab") as log:
             try:
@@ -92,9 +95,15 @@ class Aligner:
                     check=False,
                 )
             except subprocess.TimeoutExpired:
-                raise InputError("To align the two studies took too long.") from None
+                raise InputError(
+                    "To align the two studies took too long. Open them again when the "
+                    "service has less to do."
+                ) from None
         if done.returncode != 0 or not path.exists():
-            raise InputError("The two studies could not be aligned.")
+            raise InputError(
+                f"The two studies could not be aligned; `{WORKERS_LOG}` in the data "
+                "folder says why. Open them again to try once more."
+            )
 
 
 def describe_map(registration: Registration, alignment: Alignment) -> dict[str, Any]:

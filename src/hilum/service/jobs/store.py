@@ -194,11 +194,11 @@ class Store:
         """Remove uploads that nobody went on with for a day."""
         now = time.time()
         for path in (self.data / "incoming").glob(f"{UPLOADS}*"):
-            try:
-                stale = now - path.stat().st_mtime > _STALE_S
+            try:  # a file that grows does not touch its folder
+                last = max(one.stat().st_mtime for one in (path, *path.iterdir()))
             except FileNotFoundError:
                 continue
-            if stale:
+            if now - last > _STALE_S:
                 shutil.rmtree(path, ignore_errors=True)
 
     def trouble(self) -> str | None:

@@ -1,12 +1,14 @@
 """Connections that must not be held open for nothing (Slowloris).
 
 The head of a request has to arrive within seconds of the connection, or of its own
-first byte, however many bytes drip in; and one address holds only so many connections.
-What a body may take is for the guard and for the receiver of uploads to say.
+first byte, however many bytes drip in; so has the rest of a body that was answered
+before its end, as when it was refused; and one address holds only so many connections.
+What else a body may take is for the guard and for the receiver of uploads to say.
 
 Sources:
     CWE-400; the source of uvicorn 0.54 (`protocols/http/h11_impl.py`), which ends a
-    connection that is idle between requests and none whose head is unfinished.
+    connection that is idle between requests, and none whose head is unfinished or to
+    which bytes come after the answer; nginx's `lingering_time`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEAD_S = 10.0
 """For the head of a request."""
 
+LINGER_S = 30.0
+"""For what still comes of a body after its answer."""
+
 FROM_ONE = 256
 """Connections of one address, half of all: a browser opens six, and an office may have
 one address."""
@@ -28,6 +33,7 @@ class PromptProtocol(H11Protocol):
     """HTTP/1.1 for clients that come to the point."""
 
     head_s = HEAD_S
+    linger_s = LINGER_S
     from_one = FROM_ONE
     _deadline: asyncio.TimerHandle | None = None
 
@@ -37,13 +43,17 @@ class PromptProtocol(H11Protocol):
         if self._too_many():
             transport.abort()
             return
-        self._watch()
+        self._watch(self.head_s)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; when they end in the middle of a head, the time runs."""
+        """Take bytes; in the middle of a head, or after the answer, the time runs."""
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
-            self._watch()
+        if self.transport.is_closing():
+            self._rest()
+        elif self.conn.their_state is h11.IDLE:
+            self._watch(self.head_s)
+        elif self._lingers():
+            self._watch(self.linger_s)
         else:
             self._rest()
 
@@ -62,10 +72,15 @@ class PromptProtocol(H11Protocol):
             count += client is not None and client[0] == here
         return count > self.from_one
 
-    def _watch(self) -> None:
+    def _lingers(self) -> bool:
+        """Tell whether a body goes on that was answered already."""
+        answered = getattr(self.cycle, "response_complete", False)  # None at first
+        return bool(answered) and self.conn.their_state is h11.SEND_BODY
+
+    def _watch(self, seconds: float) -> None:
         """Let the time run, from the first time on."""
         if self._deadline is None:
-            self._deadline = self.loop.call_later(self.head_s, self._end)
+            self._deadline = self.loop.call_later(seconds, self._end)
 
     def _rest(self) -> None:
         if self._deadline is not None:
@@ -73,9 +88,10 @@ class PromptProtocol(H11Protocol):
             self._deadline = None
 
     def _end(self) -> None:
-        """Hang up on a head that is still unfinished."""
+        """Hang up on what is still unfinished."""
         self._deadline = None
-        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+        unfinished = self.conn.their_state is h11.IDLE or self._lingers()
+        if unfinished and not self.transport.is_closing():
             self.transport.abort()
 
 

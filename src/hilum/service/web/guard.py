@@ -59,6 +59,7 @@ _HSTS = (b"strict-transport-security", b"max-age=31536000")
 _STUDY = re.compile(r"^/api/(?:studies|jobs)/([0-9a-f]{32})(?:/(.*))?$")
 _UPLOAD_PART = re.compile(r"^/api/uploads/[^/]+/files/")
 _UPLOAD = re.compile(rf"{_UPLOAD_PART.pattern}|^/api/studies$")
+_NO_HOST = re.compile(r"[/?#@\\\s]")
 _BODY_BYTES, _BODY_S = 65_536, 20.0
 _HANG_UP = {"Connection": "close"}
 _SIGN_INS_PER_S, _SIGN_INS = 1 / 12, 10
@@ -136,6 +137,8 @@ class Guard:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             name = ""
+        if _NO_HOST.search(host):  # a name and more, which might pass for a path
+            name = ""
         if name.lower() in self._hosts:
             return
         try:
@@ -161,7 +164,7 @@ class Guard:
 
     async def _admit(self, request: Request) -> User | None:
         """Tell who asks, or refuse."""
-        path, address = request.url.path, client_of(request, self._settings)
+        path, address = path_of(request), client_of(request, self._settings)
         if not path.startswith(ASKING):
             return None
         needed = self.needs_token()  # one quick look; a thread would cost more
@@ -256,7 +259,7 @@ async def _whole(request: Request, receive: Receive) -> Receive:
         ProblemError: It is too long, or does not come.
     """
     names = request.headers
-    if _UPLOAD.match(request.url.path) and request.method in ("POST", "PUT"):
+    if _UPLOAD.match(path_of(request)) and request.method in ("POST", "PUT"):
         return receive
     if names.get("content-length", "0") == "0" and "transfer-encoding" not in names:
         return receive
@@ -267,12 +270,15 @@ async def _whole(request: Request, receive: Receive) -> Receive:
             while more:
                 message = await receive()
                 if message["type"] != "http.request":
-                    raise ProblemError(400, "The request ended early.")
+                    raise ProblemError(400, "The request ended early. Send it again.")
                 body += message.get("body", b"")
                 more = message.get("more_body", False)
                 if len(body) > _BODY_BYTES:
                     raise ProblemError(
-                        413, f"At most {_BODY_BYTES} bytes are taken.", _HANG_UP
+                        413,
+                        f"At most {_BODY_BYTES} bytes are taken here. Send studies "
+                        "by POST to /api/studies.",
+                        _HANG_UP,
                     )
     except TimeoutError:
         raise ProblemError(
@@ -284,6 +290,15 @@ async def _whole(request: Request, receive: Receive) -> Receive:
         return first.pop() if first else await receive()
 
     return again
+
+
+def path_of(request: Request) -> str:
+    """Give the path that the routes go by, which no Host header has a part in.
+
+    Args:
+        request: The request.
+    """
+    return str(request.scope["path"])
 
 
 def client_of(request: Request, settings: WebSettings) -> str:
@@ -306,7 +321,7 @@ def describe(request: Request) -> tuple[str | None, str | None]:
     Args:
         request: The request.
     """
-    method, path = request.method, request.url.path
+    method, path = request.method, path_of(request)
     if path.startswith("/primer/api/") and method == "POST":
         return "train or stop a network", None
     if not path.startswith("/api/"):

@@ -36,7 +36,9 @@ async def act(request: Request, path: str) -> Response:
         ProblemError: It is no JSON, or too long.
     """
     if request.headers.get("content-type", "").split(";")[0] != "application/json":
-        raise ProblemError(415, "Only JSON is taken.")
+        raise ProblemError(
+            415, "Only JSON is taken. Send it as `Content-Type: application/json`."
+        )
     body = await request.body()  # the guard has read it, and not too long
     if len(body) > MOST_BYTES:
         raise ProblemError(413, f"A network takes at most {MOST_BYTES} bytes.")

@@ -34,6 +34,7 @@ _BESIDE_MM = 2.2
 _WIDER = 1.35
 _FEWEST_VOXELS = 40
 _BLUR_MM, _BLUR_TIMES = 0.45, 0.3
+_BLUR_FURTHEST = 3.0
 _USUAL_HU = np.array([260.0, 880.0])
 _APART_HU = np.array([120.0, 200.0])
 """Levels above the lung that ground glass and a core usually have."""
@@ -162,7 +163,8 @@ class _Scene:
 
         apart, form = _unpacked(at)
         scales = np.array([*map(_share, at[10:]), 1.0])
-        blur = math.hypot(_BLUR_MM * math.exp(at[9]), self.voxel_mm[1] / 12**0.5)
+        wider = math.exp(min(max(at[9], -_BLUR_FURTHEST), _BLUR_FURTHEST))
+        blur = math.hypot(_BLUR_MM * wider, self.voxel_mm[1] / 12**0.5)
         many = len(self.seen)
         shares = np.empty((len(scales), many))
         show_ellipsoids(
@@ -203,8 +205,8 @@ def _unpacked(at: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _share(x: float) -> float:
-    """Give the size of a core by that of the whole, 0.2 to 0.9."""
-    return 0.2 + 0.7 / (1 + math.exp(-x))
+    """Give the size of a core by that of the whole, 0.2 to 0.9 however far x goes."""
+    return 0.55 + 0.35 * math.tanh(x / 2)
 
 
 def _shape_of(

@@ -27,6 +27,7 @@ from hilum.stages.measure.lobes import LungShape, lung_shapes
 from hilum.stages.measure.neighbourhood import BoolArray, Neighbourhood
 from hilum.stages.measure.outline import find_outline
 from hilum.stages.measure.place import placed
+from hilum.stages.measure.rim import Rim
 from hilum.stages.measure.size import size_of
 from hilum.volume import CTVolume, Mask
 
@@ -186,6 +187,8 @@ class NoduleMeasurer:
         doubts = _doubts_of_size(candidate, nodule)
         if outline.joined:
             doubts = (_doubt_of_joint(nodule), *doubts)
+        if outline.rim is not None:
+            doubts = (_doubt_of_rim(nodule, outline.rim), *doubts)
         return Measurement(nodule, mask, notices=doubts)
 
 
@@ -311,6 +314,18 @@ def _doubt_of_joint(nodule: Nodule) -> Notice:
         JOINED,
         f"The nodule at {_place(nodule.center_mm)} is joined to other tissue that no "
         "thinner part separates; it was cut off at the size of the candidate.",
+        "measure",
+    )
+
+
+def _doubt_of_rim(nodule: Nodule, rim: Rim) -> Notice:
+    """Say that size and kind rest on a rim that was fitted."""
+    core_mm = rim.core * sum(rim.axes_mm) / 2
+    return Notice(
+        "nodule-rim-fitted",
+        f"The nodule at {_place(nodule.center_mm)} was measured with a rim of ground "
+        f"glass so thin that it was fitted: {nodule.diameter_mm:.1f} mm in all around "
+        f"a core of {core_mm:.1f} mm. Look at it before you trust its size and kind.",
         "measure",
     )
 

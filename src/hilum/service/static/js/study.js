@@ -277,6 +277,7 @@ async function open(main, session, study, options) {
     document.removeEventListener("keydown", onKey, true);
     current.destroy();
     prior?.destroy();
+    prior = null; // whoever waits for its alignment gives up
     delete globalThis.hilum;
   };
 }
