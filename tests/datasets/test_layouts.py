@@ -89,6 +89,18 @@ def test_what_luna16_lacks_is_said(example, tmp_path):
         open_dataset(folder)
 
 
+def test_masks_of_lungs_are_no_scans(example, tmp_path):
+    folder = copy_of(example("luna16"), tmp_path)
+    before = open_dataset(folder)
+    masks = folder / "seg-lungs-LUNA16"  # as published: the names of the scans
+    masks.mkdir()
+    for case in before:
+        shutil.copy(case.source, masks)
+    after = open_dataset(folder)
+    assert [c.source for c in after] == [c.source for c in before]
+    assert after.gaps == before.gaps
+
+
 def test_empty_subsets_are_refused(tmp_path):
     (tmp_path / "subset0").mkdir()
     (tmp_path / "annotations.csv").write_text(
