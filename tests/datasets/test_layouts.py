@@ -20,6 +20,7 @@ from hilum.datasets.nlst import (
     read_nlst,
     read_participants,
 )
+from hilum.datasets.tables import read_rows
 from hilum.errors import InputError
 from hilum.sources import read_ct
 
@@ -204,6 +205,18 @@ def test_solutions_give_labels_and_must_not_contradict(example, tmp_path):
         open_dataset(folder)
 
 
+def test_rows_of_one_patient_must_agree(example, tmp_path):
+    folder = copy_of(example("dsb2017"), tmp_path)
+    known = next(c.id for c in open_dataset(folder) if c.cancer)
+    labels = folder / "stage1_labels.csv"
+    whole = labels.read_text()
+    labels.write_text(f"{whole}{known},1\n")
+    assert next(c for c in open_dataset(folder) if c.id == known).cancer
+    labels.write_text(f"{whole}{known},0\n")
+    with pytest.raises(InputError, match="a line before it did"):
+        open_dataset(folder)
+
+
 def test_a_patient_in_two_stages_is_refused(tmp_path):
     for stage in ("stage1", "stage2"):
         (tmp_path / stage / ("a" * 32)).mkdir(parents=True)
@@ -249,10 +262,22 @@ def test_a_later_screen_leaves_less_time(screened, later, followed):
         ({"scr_days0": "5", "fup_days": ""}, "no-follow-up"),
         ({"scr_days0": "50", "fup_days": "10"}, "no-follow-up"),
         ({"scr_days0": "50", "candx_days": "10", "fup_days": "900"}, "after-diagnosis"),
+        ({"scr_days0": ".E", "candx_days": "10", "fup_days": "900"}, "no-screen"),
+        ({"scr_days0": ".W", "candx_days": ".N", "fup_days": "900"}, "no-screen"),
+        (
+            {"scr_days0": "5", "candx_days": ".N", "can_scr": "4", "fup_days": "900"},
+            "no-diagnosis-day",
+        ),
     ],
 )
 def test_screens_without_an_outcome(row, reason):
     assert outcome_after(row, 0) == Unusable(reason)
+
+
+def test_no_cancer_needs_no_day_of_diagnosis():
+    row = {"scr_days0": "0", "candx_days": ".N", "can_scr": "0", "fup_days": "731"}
+    # 731 / 365.25 = 2.0014
+    assert outcome_after(row, 0) == Outcome(731 / 365.25, False)
 
 
 def test_the_day_of_diagnosis_counts_as_event():
@@ -332,6 +357,28 @@ def test_scans_are_found_by_id(example, tmp_path):
 def test_damaged_tables_of_patients_are_refused(tmp_path, rows, said):
     with pytest.raises(InputError, match=said):
         open_dataset(cohort(tmp_path, *rows))
+
+
+def test_spaces_around_names_of_columns_do_no_harm(tmp_path):
+    path = cohort(tmp_path, "id , path, cancer,sex ", "a,.,1,female")
+    (case,) = open_dataset(path)
+    assert (case.cancer, dict(case.facts)) == (True, {"sex": "female"})
+
+
+def test_a_line_that_is_cut_short_is_told(tmp_path):
+    path = cohort(tmp_path, "a,b,c", "1,2,3", "1")
+    with pytest.raises(InputError, match=r"Line 3 .* it has 1 of 3 values"):
+        read_rows(path, ("a", "b"))
+
+
+def test_scans_of_one_name_are_told_apart(tmp_path):
+    for name in ("a.nii.gz", "a.mha", "b.mha", "c/1.nii.gz", "c/1.mha", "c/2.mha"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    data = open_dataset(tmp_path)
+    ids = ["a.mha", "a.nii.gz", "b", "c/1.mha", "c/1.nii.gz", "c/2"]
+    assert [case.id for case in data] == ids
+    assert [case.patient for case in data] == ["a", "a", "b", "c", "c", "c"]
 
 
 def test_a_table_of_boxes_stands_for_its_folder(example):
