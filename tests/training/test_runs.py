@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -216,6 +217,29 @@ def test_boxes_are_no_outlines(example, tmp_path, layout):
     with pytest.raises(InputError, match="no outlines of readers"):
         train("segmentation", example(layout), tmp_path / "run")
     assert not (tmp_path / "run" / "run.toml").exists()  # other settings may follow
+
+
+@pytest.mark.parametrize(
+    "change", ["annotations.csv", "candidates_V2.csv", "list of scans"]
+)
+def test_a_run_does_not_go_on_with_other_data(example, tmp_path, monkeypatch, change):
+    data = shutil.copytree(example("luna16"), tmp_path / "data")
+    out, settings = tmp_path / "run", DetectionSettings()
+    monkeypatch.setattr("hilum.training.runs.train_nodules", lambda *_, **__: {})
+    train("nodules", data, out, settings=settings)
+    table = data / "annotations.csv"
+    table.write_text(table.read_text() + "\n")  # nothing was learned yet
+    train("nodules", data, out, settings=settings)
+    (out / "scenes").mkdir()
+    (data / "notes.csv").write_text("a,b\n")  # no part of what is learned
+    train("nodules", data, out, settings=settings)
+    if change == "list of scans":
+        next(data.glob("subset0/*.mhd")).unlink()
+    else:
+        path = data / change
+        path.write_text(path.read_text() + "\n")
+    with pytest.raises(InputError, match=f"on other data: {change}"):
+        train("nodules", data, out, settings=settings)
 
 
 @pytest.mark.slow
