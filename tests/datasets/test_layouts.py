@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -431,6 +432,15 @@ def test_readers_who_outlined_nothing_give_no_nodules(example, tmp_path):
         path.write_text(kept)
     with pytest.raises(InputError, match="outlined no nodule"):
         cut_nodules(open_dataset(folder), tmp_path / "nodules")
+
+
+def test_cutting_goes_on_when_a_scan_came_before_the_others(example, tmp_path):
+    data = open_dataset(example("lidc"))
+    last = replace(data, cases=data.cases[1:])
+    count = cut_nodules(last, tmp_path / "out")
+    # read by series: the first scan is cut, the second one is not taken for it
+    more = cut_nodules(data, tmp_path / "out")
+    assert more == count + cut_nodules(replace(data, cases=data.cases[:1]), tmp_path / "b")
 
 
 def test_cutting_goes_on_after_the_last_whole_scan(example, tmp_path):

@@ -71,7 +71,7 @@ def cut_nodules(
         if reading is None:
             continue
         talk(f"scan {number} of {len(data)}")
-        done = out / "scans" / f"{number:05d}.csv"
+        done = out / "scans" / f"{reading.series_uid}.csv"
         if not done.exists():
             _write_table(done, list(_cut_case(case, reading, out)))
         rows += _read_table(done)
