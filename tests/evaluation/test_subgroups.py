@@ -45,7 +45,10 @@ def test_other_numbers_are_cut_into_thirds():
     assert [g.name for g in few] == ["0", "1", "2"]
 
 
-@pytest.mark.parametrize("values", [["x", "x"], [f"name {n}" for n in range(20)]])
+@pytest.mark.parametrize(
+    "values",
+    [["x", "x"], [f"name {n}" for n in range(20)], ["a.mhd", "b.mhd", "c.mhd", ""]],
+)
 def test_what_parts_nothing_or_everything_is_left_out(values):
     assert part("column", values) == ()
 
@@ -97,6 +100,18 @@ def test_parts_of_patients_by_hand(patients):
     assert (women.figures["auc"].value, men.figures["auc"].value) == (1.0, 0.0)
     assert women.figures["log_loss"].value == pytest.approx(-np.log(0.9))
     assert found.auc == 0.5
+
+
+def test_a_part_of_one_patient_has_no_interval(patients, tmp_path):
+    rows = [f"p{n},{'one' if n == 0 else 'others'}" for n in range(40)]
+    facts = write(tmp_path / "site.csv", "id,site", *rows)
+    found = evaluate_dsb2017(patients["truth"], patients["said"], by=facts)
+    one, others = found.subgroups
+    loss = one.figures["log_loss"]  # p0 is a woman without cancer, said to have 0.1
+    assert (one.n, loss.low, loss.high) == (1, None, None)
+    assert loss.value == pytest.approx(-np.log(0.9))
+    assert one.figures["auc"].value is None  # one class
+    assert others.figures["log_loss"].low < others.figures["log_loss"].high
 
 
 def test_two_runs_on_the_same_patients(patients):
@@ -206,6 +221,7 @@ def test_the_card_of_a_detector_says_what_was_found(capsys, detections, tmp_path
     assert "| scans | 8 |" in text
     assert re.search(r"\(CPM\) \| 0\.500 \| 0\.500 to 0\.500 \|", text)
     assert "| (kernel: soft) | 4 | 8 |" in text  # in brackets: fewer than 30
+    assert "corrected for how many parts" in text
     assert "| CPM | 0.500 | 0.500 to 0.500 |" in text
     assert "One nodule more or less is 6.2 %" in text  # 100 / 16
     widths = [line.count("|") for line in text.splitlines() if line.startswith("|")]
@@ -221,6 +237,21 @@ def test_the_card_of_patients_shows_calibration(capsys, patients, tmp_path):
     assert "## Calibration" in text
     assert "No parts of the cohort were looked at" in text
     assert "| of them cancers | 20 |" in text
+
+
+def test_the_card_marks_parts_with_few_cancers(patients, tmp_path):
+    auc = {"value": 0.9, "low": 0.8, "high": 1.0, "n": 500}
+    parts = [
+        {"fact": "sex", "group": name, "n": 500, "positives": few, "figures": {"auc": auc}}
+        for name, few in (("female", 9), ("male", 10))
+    ]
+    other = {"first": 0.9, "second": 0.8, "difference": 0.1, "low": 0.0, "high": 0.2}
+    figures = {"subgroups": parts, "comparison": other}
+    facts = CardFacts(what="dsb2017", name="a", truth=patients["truth"])
+    text = write_card(figures, facts, tmp_path / "card.md").read_text()
+    assert "| (sex: female) | 500 | 9 |" in text
+    assert "| sex: male | 500 | 10 |" in text
+    assert "| AUC (0.900 and 0.800; interval by DeLong's method) | 0.100 |" in text
 
 
 def test_figures_without_a_value_are_dashes():

@@ -20,6 +20,8 @@ from hilum.formats.atomic import replacing, writing
 
 FEW = 30
 """Parts of fewer cases are marked as too small to tell."""
+FEW_POSITIVES = 10
+"""The same of parts with fewer to be found."""
 
 _TASKS = {
     "luna16": ("Marks nodules in a CT of the chest.", "scans", "nodules"),
@@ -211,12 +213,19 @@ def _subgroups(groups: Sequence[Mapping[str, Any]]) -> list[str]:
     if not groups:
         return []
     lines = ["", "## Parts of the cohort", ""]
-    lines += [f"Parts of fewer than {FEW} are in brackets: they tell little.", ""]
+    lines += [
+        f"Parts of fewer than {FEW}, or with fewer than {FEW_POSITIVES} positives, are "
+        "in brackets: they tell little. An interval without width comes from cases "
+        "that are all alike, and is no certainty. Nothing is corrected for how many "
+        "parts there are.",
+        "",
+    ]
     names = list(groups[0]["figures"])
     rows = []
     for group in groups:
         label = f"{_plain(group['fact'])}: {_plain(group['group'])}"
-        label = f"({label})" if group["n"] < FEW else label
+        few = group["n"] < FEW or group["positives"] < FEW_POSITIVES
+        label = f"({label})" if few else label
         cells = [
             f"{_number(f['value'])} [{_interval(f)}]" if f["value"] is not None else "—"
             for f in (group["figures"].get(name) or {"value": None} for name in names)
@@ -232,7 +241,8 @@ def _comparison(figures: Mapping[str, Any]) -> list[str]:
     other = figures.get("comparison")
     if other:
         span = f"{_number(other['low'])} to {_number(other['high'])}"
-        rows.append((f"AUC ({_number(other['first'])} and {_number(other['second'])})",
+        rows.append((f"AUC ({_number(other['first'])} and {_number(other['second'])}; "
+                     "interval by DeLong's method)",
                      _number(other["difference"]), span))  # fmt: skip
     for key, name in (("difference", "CPM"), ("log_loss_difference", "log loss")):
         if figures.get(key):
