@@ -14,6 +14,7 @@ from hilum.evaluation.card import CardFacts, figure_rows, write_card
 from hilum.evaluation.detections import read_marks, read_truth
 from hilum.evaluation.dsb2017 import evaluate_dsb2017, log_loss
 from hilum.evaluation.froc import compare_cpm, froc, match
+from hilum.evaluation.luna16 import evaluate_luna16
 from hilum.evaluation.outcomes import evaluate_patients
 from hilum.evaluation.subgroups import judge_kinds, judge_scans, part, read_facts
 
@@ -201,6 +202,20 @@ def test_two_detectors_in_the_same_scans(detections):
     )
     with pytest.raises(InputError, match="the same scans alone"):
         compare_cpm(first, fewer)
+
+
+def test_mistakes_of_the_other_marks_are_told(detections, tmp_path):
+    strange = detections["none"].read_text() + "elsewhere,0,0,0,0.5\n"
+    other = write(tmp_path / "strange.csv", strange.rstrip())
+    words = (detections["truth"], detections["marks"])
+    with pytest.raises(InputError, match=r"not in seriesuids\.csv"):
+        evaluate_luna16(*words, against=other)
+    alone = evaluate_luna16(*words, force=True)
+    found = evaluate_luna16(*words, against=other, force=True).to_json()
+    assert "unknown-series" not in [m.code for m in alone.forced]
+    assert "unknown-series" in found["forced"]
+    said = [n for n in found["notices"] if n.startswith("Of the other marks: ")]
+    assert any("not in seriesuids.csv" in n for n in said)
 
 
 # --- cards
