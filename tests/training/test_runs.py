@@ -142,6 +142,13 @@ def test_what_cannot_be_shared_is_refused(options, said):
         pass
 
 
+def test_too_few_graphics_processors_are_told_not_replaced(monkeypatch):
+    tf = pytest.importorskip("tensorflow")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["one"])
+    with pytest.raises(InputError, match="1 graphics processors, not 2"), shared(2):
+        pass
+
+
 def test_a_batch_must_be_shared_equally(tmp_path, monkeypatch):
     monkeypatch.setattr("hilum.training.sharing.sharing", lambda: 3)
     with pytest.raises(InputError, match="multiple of 3"):
