@@ -1,5 +1,6 @@
 """Parts of a cohort, two runs side by side, and the card that tells of them."""
 
+import csv
 import json
 import re
 
@@ -269,6 +270,32 @@ def test_the_card_marks_parts_with_few_cancers(patients, tmp_path):
     assert "| AUC (0.900 and 0.800; interval by DeLong's method) | 0.100 |" in text
 
 
+@pytest.mark.parametrize("what", ["dsb2017", "luna16", "nodules"])
+def test_the_card_tells_of_cases_that_were_trained_on(
+    tmp_path, patients, detections, example, what
+):
+    truth = {
+        "dsb2017": patients["truth"],
+        "luna16": detections["truth"],
+        "nodules": example("nodules"),
+    }[what]
+    with (example("nodules") / "nodules.csv").open(newline="") as file:
+        names = [row["file"] for row in csv.DictReader(file)]
+    known = {"dsb2017": "p3", "luna16": "s3", "nodules": names[0]}[what]
+    count = {"dsb2017": 40, "luna16": 8, "nodules": len(names)}[what]
+    run = tmp_path / "run"
+    run.mkdir()
+    data = {"cases": 2, "patients": 2, "layout": "lidc", "cases_sha256": "ab" * 32}
+    (run / "run.json").write_text(json.dumps({"hilum": "1.2", "data": data}))
+    facts = CardFacts(what=what, name="a", truth=truth, run=run)
+    write(run / "data.csv", "id,patient,fold", f"{known},other,0", "other,other,1")
+    text = write_card({}, facts, tmp_path / "card.md").read_text()
+    assert f"**1 of the {count} cases judged are in the list" in text
+    write(run / "data.csv", "id,patient,fold", "other,other,1")
+    text = write_card({}, facts, tmp_path / "card.md").read_text()
+    assert "None of the cases judged is in the list" in text
+
+
 def test_figures_without_a_value_are_dashes():
     rows = figure_rows(
         {"auc": {"value": None, "low": None, "high": None, "n": 0}, "n": 4}
@@ -290,6 +317,7 @@ def test_the_card_tells_of_the_training(tmp_path, patients):
     facts = CardFacts(what="dsb2017", name="a", truth=patients["truth"], run=run)
     text = write_card({}, facts, tmp_path / "card.md").read_text()
     assert "| 12 cases of 9 patients (layout lidc; list: SHA-256 abababab" in text
+    assert "trained on is not known" in text
     (run / "run.json").write_text("{}")
     with pytest.raises(InputError, match="hilum train"):
         write_card({}, facts, tmp_path / "card.md")

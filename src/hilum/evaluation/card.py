@@ -15,7 +15,9 @@ from typing import Any
 
 from hilum._names import name_of, printable
 from hilum._version import __version__
+from hilum.datasets.tables import read_rows
 from hilum.errors import InputError
+from hilum.evaluation.detections import read_truth
 from hilum.formats.atomic import replacing, writing
 
 FEW = 30
@@ -58,8 +60,8 @@ class CardFacts:
         name: Of the model.
         truth: Table or folder of what is true.
         predictions: Table that was judged, or None.
-        run: Folder of the training run, whose run.json says on what it was trained, or
-            None.
+        run: Folder of the training run, whose run.json and data.csv say on what it was
+            trained, or None.
     """
 
     what: str
@@ -105,7 +107,8 @@ def write_card(figures: Mapping[str, Any], facts: CardFacts, path: Path) -> Path
     lines += _bins(figures.get("reliability") or ())
     lines += _subgroups(figures.get("subgroups") or ())
     lines += _comparison(figures)
-    lines += ["", "## Limits", "", *_limits(figures, cases, positives), ""]
+    limits = [*_seen(facts), *_limits(figures, cases, positives)]
+    lines += ["", "## Limits", "", *limits, ""]
     with writing(path), replacing(path) as file:
         file.write("\n".join(lines).encode())
     return path
@@ -183,6 +186,36 @@ def _training(run: Path | None) -> list[tuple[str, str]]:
         ("trained on", f"{about} (layout {layout}; list: SHA-256 {digest}…)"),
         ("trained by", _plain(made)),
     ]
+
+
+def _seen(facts: CardFacts) -> Iterator[str]:
+    """Say how many of the cases judged are in the list that was trained on."""
+    table = None if facts.run is None else facts.run / "data.csv"
+    if table is None or not table.is_file():
+        yield "- Whether cases judged were trained on is not known: no run was named."
+        return
+    rows = read_rows(table, ("id", "patient"))
+    learned = {row[name].strip() for row in rows for name in ("id", "patient")}
+    judged = _judged(facts)
+    count = len(judged & learned)
+    if count:
+        yield (
+            f"- **{count} of the {len(judged)} cases judged are in the list that it "
+            "was trained on.** The figures hold for new patients only if each was "
+            "judged by a network that never saw it (out of fold)."
+        )
+    else:
+        yield "- None of the cases judged is in the list trained on, by name."
+
+
+def _judged(facts: CardFacts) -> set[str]:
+    """Name the cases judged, as the list of a run names them."""
+    if facts.what == "luna16":
+        return set(read_truth(facts.truth).series)
+    if facts.what == "nodules":
+        rows = read_rows(facts.truth / "nodules.csv", ("file",))
+        return {row["file"].strip() for row in rows}
+    return {row["id"].strip() for row in read_rows(facts.truth, ("id",))}
 
 
 def _source(path: Path) -> str:
