@@ -440,7 +440,9 @@ def test_cutting_goes_on_when_a_scan_came_before_the_others(example, tmp_path):
     count = cut_nodules(last, tmp_path / "out")
     # read by series: the first scan is cut, the second one is not taken for it
     more = cut_nodules(data, tmp_path / "out")
-    assert more == count + cut_nodules(replace(data, cases=data.cases[:1]), tmp_path / "b")
+    assert more == count + cut_nodules(
+        replace(data, cases=data.cases[:1]), tmp_path / "b"
+    )
 
 
 def test_cutting_goes_on_after_the_last_whole_scan(example, tmp_path):

@@ -258,7 +258,13 @@ def test_the_card_of_patients_shows_calibration(capsys, patients, tmp_path):
 def test_the_card_marks_parts_with_few_cancers(patients, tmp_path):
     auc = {"value": 0.9, "low": 0.8, "high": 1.0, "n": 500}
     parts = [
-        {"fact": "sex", "group": name, "n": 500, "positives": few, "figures": {"auc": auc}}
+        {
+            "fact": "sex",
+            "group": name,
+            "n": 500,
+            "positives": few,
+            "figures": {"auc": auc},
+        }
         for name, few in (("female", 9), ("male", 10))
     ]
     other = {"first": 0.9, "second": 0.8, "difference": 0.1, "low": 0.0, "high": 0.2}
