@@ -168,7 +168,8 @@ def judge_groups(
         where = np.flatnonzero(group.members)
         made = {
             name: _seen_once(
-                bootstrap(_within(of, where), names[where], rounds=_ROUNDS), len(where)
+                bootstrap(_within(of, where), names[where], rounds=_ROUNDS),
+                len(set(names[where])),
             )
             for name, of in figures.items()
         }
