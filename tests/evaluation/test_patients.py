@@ -240,6 +240,23 @@ def test_patients_by_follow_up(tmp_path):
     json.dumps(result.to_json(), allow_nan=False)
 
 
+def test_one_cancer_is_judged_and_not_compared(tmp_path):
+    ids = [f"p{n}" for n in range(6)]
+    truth = write(
+        tmp_path / "t.csv",
+        "id,years,event",
+        zip(ids, [0.5, 7, 7, 7, 7, 7], [1, 0, 0, 0, 0, 0], strict=True),
+    )
+    said = write(
+        tmp_path / "p.csv",
+        "id,cancer",
+        zip(ids, [0.9, 0.1, 0.2, 0.3, 0.4, 0.5], strict=True),
+    )
+    result = evaluate_patients(truth, said, against=said)
+    assert result.auc["1"].value == 1.0
+    assert result.comparison is None
+
+
 def test_several_screens_of_a_patient_do_not_narrow_the_intervals(tmp_path):
     rng = np.random.default_rng(0)
     rows, said, screens, told = [], [], [], []

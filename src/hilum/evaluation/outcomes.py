@@ -70,7 +70,8 @@ class OutcomeFigures(Record):
         known_year: That horizon.
         sensitivity: Specificity to sensitivity.
         decision_curve: Net benefit by threshold.
-        comparison: With the other predictions, at that horizon, if there are any.
+        comparison: With the other predictions, at that horizon; None where there are
+            none, or fewer than two patients with or without cancer.
         subgroups: Of parts of the patients, where facts were given.
     """
 
@@ -189,7 +190,8 @@ def judge_outcomes(cases: Outcomes, other: Outcomes | None = None) -> OutcomeFig
         for s in SPECIFICITIES
     }
     comparison = None
-    if other is not None and year is not None:
+    enough = min(int(ill.sum()), int((~ill).sum())) > 1  # DeLong needs a variance
+    if other is not None and year is not None and enough:
         second = other.said[:, YEARS.index(year)]
         comparison = compare_aucs(last[known], second[known], ill)
     return OutcomeFigures(
