@@ -253,6 +253,7 @@ def test_the_card_of_patients_shows_calibration(capsys, patients, tmp_path):
     assert "## Calibration" in text
     assert "No parts of the cohort were looked at" in text
     assert "| of them cancers | 20 |" in text
+    assert "| log loss of their share for everybody | 0.693 |" in text  # -log(1/2)
 
 
 def test_the_card_marks_parts_with_few_cancers(patients, tmp_path):

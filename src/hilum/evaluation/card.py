@@ -162,6 +162,9 @@ def _about(
     if positives in figures:
         rows.append((f"of them {positives}" if positives == "cancers" else positives,
                      str(figures[positives])))  # fmt: skip
+    if "prior_log_loss" in figures:
+        share = _number(figures["prior_log_loss"])
+        rows.append(("log loss of their share for everybody", share))
     rows += _training(facts.run)
     return _table(("", ""), rows)
 
