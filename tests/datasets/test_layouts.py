@@ -434,6 +434,19 @@ def test_readers_who_outlined_nothing_give_no_nodules(example, tmp_path):
         cut_nodules(open_dataset(folder), tmp_path / "nodules")
 
 
+def test_a_uid_that_is_a_path_does_not_lead_out(example, tmp_path, monkeypatch):
+    data, uid = open_dataset(example("lidc")), "../../../evil"
+    reading = replace(load_readings(data)[data.cases[0].id], series_uid=uid)
+    monkeypatch.setattr(
+        "hilum.datasets.cutting.load_readings", lambda _: {uid: reading}
+    )
+    case = replace(data.cases[0], id=uid, series_uid=None)
+    out = tmp_path / "a" / "b" / "out"
+    assert cut_nodules(replace(data, cases=(case,)), out) > 0
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
+
+
 def test_cutting_goes_on_when_a_scan_came_before_the_others(example, tmp_path):
     data = open_dataset(example("lidc"))
     last = replace(data, cases=data.cases[1:])

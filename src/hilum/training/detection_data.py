@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from hilum._names import name_of
+from hilum._names import name_of, stem_of
 from hilum.datasets.cases import Case, DataSet
 from hilum.datasets.lidc import Reading
 from hilum.datasets.lidc_folder import annotated, load_readings
@@ -95,7 +95,7 @@ def load_scenes(scans: TrainingScans, out: Path) -> tuple[Scene, ...]:
     """
     found = []
     for case in scans.cases:
-        path = out / f"{case.series_uid}.npz"
+        path = out / f"{stem_of(case.series_uid)}.npz"
         if not path.exists():
             scene = _scene_of(case, scans)
             if scene is not None:
