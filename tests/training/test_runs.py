@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ from hilum.errors import InputError
 from hilum.settings import fill, read_settings, to_table, to_toml
 from hilum.training.detection import DetectionSettings, shared_marks_loss
 from hilum.training.detection_data import (
+    Stored,
     load_scenes,
     read_scene,
     read_training_scans,
@@ -199,11 +201,28 @@ def test_scans_of_luna16_come_with_traps_and_official_folds(example, tmp_path):
         assert len(scans.traps[case.series_uid]) == 1
     only = replace(scans, cases=scans.cases[:1])
     (scene,) = load_scenes(only, tmp_path)
-    assert isinstance(scene.hu, np.memmap)
+    assert scene.hu.shape == np.asarray(scene.hu).shape
+    assert len(scene.inside) == len(np.asarray(scene.inside)) > 0
+    np.testing.assert_array_equal(scene.hu[3:5, 2], np.asarray(scene.hu)[3:5, 2])
     assert len(scene.unsure) == 1
     again = read_scene(tmp_path / f"{only.cases[0].series_uid}.npz")
     np.testing.assert_array_equal(again.hu, scene.hu)
     np.testing.assert_array_equal(again.nodules, scene.nodules)
+
+
+def test_prepared_scans_are_neither_open_nor_in_memory(tmp_path):
+    values = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    np.save(tmp_path / "a.npy", values)
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        pytest.skip("open files are not listed on this system")
+    before = len(list(folder.iterdir()))
+    kept = [Stored(tmp_path / "a.npy") for _ in range(50)]
+    parts = [stored[1, :2] for stored in kept]
+    assert len(list(folder.iterdir())) < before + 25
+    np.testing.assert_array_equal(parts[-1], [[12, 13, 14, 15], [16, 17, 18, 19]])
+    assert np.pad(kept[0], 1).sum() == values.sum()
+    assert len(kept[0]) == 2
 
 
 def test_scans_of_lidc_come_with_readers(example):
