@@ -165,7 +165,7 @@ def _check_folder(what: str, out: Path, settings: Any, run: RunSettings) -> None
         begun, how = read_run_settings(what, path)
         if begun != settings or how.precision != run.precision:
             raise InputError(
-                f"`{out.name}` holds a run with other settings, in run.toml. "
+                f"`{name_of(out)}` holds a run with other settings, in run.toml. "
                 "Choose another folder, or delete that one."
             )
 
