@@ -1,6 +1,7 @@
 """Parts of a cohort, two runs side by side, and the card that tells of them."""
 
 import csv
+import hashlib
 import json
 import re
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hilum.cli import main
-from hilum.errors import InputError
+from hilum.errors import InputError, WeightsError
 from hilum.evaluation.card import CardFacts, figure_rows, write_card
 from hilum.evaluation.detections import read_marks, read_truth
 from hilum.evaluation.dsb2017 import evaluate_dsb2017, log_loss
@@ -301,6 +302,20 @@ def test_the_card_tells_of_cases_that_were_trained_on(
     write(run / "data.csv", "id,patient,fold", "other,other,1")
     text = write_card({}, facts, tmp_path / "card.md").read_text()
     assert "None of the cases judged is in the list" in text
+
+
+def test_the_card_names_the_weights(tmp_path, patients):
+    weights = tmp_path / "net.keras"
+    weights.write_bytes(b"weights")
+    facts = CardFacts(
+        what="dsb2017", name="a", truth=patients["truth"], weights=(str(weights),)
+    )
+    text = write_card({}, facts, tmp_path / "card.md").read_text()
+    digest = hashlib.sha256(b"weights").hexdigest()[:16]
+    assert f"| weights | `net.keras`, SHA-256 {digest}" in text
+    weights.unlink()
+    with pytest.raises(WeightsError, match="Check the path"):
+        write_card({}, facts, tmp_path / "card.md")
 
 
 def test_figures_without_a_value_are_dashes():

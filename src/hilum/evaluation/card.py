@@ -19,6 +19,7 @@ from hilum.datasets.tables import read_rows
 from hilum.errors import InputError
 from hilum.evaluation.detections import read_truth
 from hilum.formats.atomic import replacing, writing
+from hilum.runtime.weights import find_weights, parts_of
 
 FEW = 30
 """Parts of fewer cases are marked as too small to tell."""
@@ -62,6 +63,7 @@ class CardFacts:
         predictions: Table that was judged, or None.
         run: Folder of the training run, whose run.json and data.csv say on what it was
             trained, or None.
+        weights: Names or paths of the weights that were judged, where they are known.
     """
 
     what: str
@@ -69,6 +71,7 @@ class CardFacts:
     truth: Path
     predictions: Path | None = None
     run: Path | None = None
+    weights: tuple[str, ...] = ()
 
 
 def write_card(figures: Mapping[str, Any], facts: CardFacts, path: Path) -> Path:
@@ -85,6 +88,7 @@ def write_card(figures: Mapping[str, Any], facts: CardFacts, path: Path) -> Path
     Raises:
         InputError: There is no card of such an evaluation, or the page cannot be
             written.
+        WeightsError: The weights are absent or damaged.
     """
     if facts.what not in _TASKS:
         raise InputError(
@@ -157,6 +161,8 @@ def _about(
     rows.append(("truth", _source(facts.truth)))
     if facts.predictions is not None:
         rows.append(("predictions", _source(facts.predictions)))
+    for weights in facts.weights:
+        rows += [("weights", _source(part)) for part in parts_of(find_weights(weights))]
     if cases in figures:
         rows.append(("scans" if cases == "scans" else "patients", str(figures[cases])))
     if positives in figures:

@@ -190,6 +190,9 @@ def judge_scans(
 ) -> tuple[Subgroup, ...]:
     """Give the LUNA16 figures of each part of the scans.
 
+    False positives are counted in the part alone, so each part has thresholds of its
+    own: parts do not compare at one setting of the detector.
+
     Args:
         truth: What is there.
         marks: Of all scans.
