@@ -9,6 +9,9 @@ from hypothesis import settings
 settings.register_profile("hilum", deadline=None)  # numba compiles at first use
 settings.load_profile("hilum")
 
+collect_ignore_glob = ["conftest.py", "*/conftest.py"]
+"""No doctests there, and all share one name, by which pytest confuses them."""
+
 LONG = ("browser", "real", "slow")
 
 

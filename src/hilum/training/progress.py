@@ -89,6 +89,7 @@ class EventLog(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         """Open a file of events for this call."""
+        require("tensorboard", extra="train", to="to log for TensorBoard")
         tf = require("tensorflow", extra="train", to="to log for TensorBoard")
         place = (self.folder or Path()) / "tensorboard"
         self.writer = tf.summary.create_file_writer(str(place))

@@ -17,6 +17,7 @@ from typing import Any
 
 import keras
 
+from hilum._cores import count_cores
 from hilum._optional import require
 from hilum.errors import InputError
 
@@ -36,7 +37,8 @@ def shared(devices: int = 1, *, precision: str = "float32") -> Iterator[None]:
 
     Raises:
         InputError: There is no such precision or no device, there are fewer graphics
-            processors, or TensorFlow is already at work and has too few devices.
+            processors or, without any, fewer cores, or TensorFlow is already at work
+            and has too few devices.
     """
     if precision not in PRECISIONS:
         raise InputError(
@@ -133,6 +135,12 @@ def _strategy(devices: int) -> Any:
             f"There are {len(cards)} graphics processors, not {devices}. Ask for as "
             "many as there are; with CUDA_VISIBLE_DEVICES=-1 parts of the processor "
             "share the work."
+        )
+    cores = count_cores()
+    if devices > cores:
+        raise InputError(
+            f"Cannot train on {devices} devices: there are {len(cards)} GPUs and "
+            f"{cores} cores. Give at most {max(len(cards), cores)}."
         )
     part = tf.config.LogicalDeviceConfiguration()
     try:
