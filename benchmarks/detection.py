@@ -327,7 +327,7 @@ def hard_scans(
     scene: Scene, implants: Implants, rng: np.random.Generator, count: int
 ) -> tuple[HUArray, list[tuple[str, Annotation]]]:
     """Insert hard nodules into the lungs of a scene: a quarter of each sort."""
-    hu, taken = scene.hu, [*scene.nodules.tolist(), *scene.unsure.tolist()]
+    hu, taken = np.asarray(scene.hu), [*scene.nodules.tolist(), *scene.unsure.tolist()]
     found: list[tuple[str, Annotation]] = []
     sorts = {
         "on vessels, 4-8 mm": (scene.vascular, (4, 8), 5.0),

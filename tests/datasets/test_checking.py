@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from hilum._talk import Talk
 from hilum.cli import main
-from hilum.datasets.checking import check_dataset, digest_of, spread
+from hilum.datasets import open_dataset
+from hilum.datasets.checking import check_dataset, digest_of, spread, summarise
 from hilum.errors import InputError
 from hilum.sources import read_ct
 
@@ -59,6 +61,15 @@ def test_pixels_are_the_same_in_any_format(example):
     other = example("boxes") / "ct" / "scan-002.nii.gz"
     assert digest_of(read_ct(header)) == digest_of(read_ct(packed))
     assert digest_of(read_ct(other)) != digest_of(read_ct(packed))
+
+
+def test_labels_are_of_patients_not_of_scans(example):
+    data = open_dataset(example("nlst"))  # the second of three has two screens
+    assert len(data) == 4
+    assert summarise(data, [], {}).labels == {"cancer": 1, "none": 2}
+    ill = replace(data.cases[1], event=True)  # found after the second screen
+    changed = replace(data, cases=(data.cases[0], ill, *data.cases[2:]))
+    assert summarise(changed, [], {}).labels == {"cancer": 2, "none": 1}
 
 
 def test_spread_of_nothing():

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,6 +21,7 @@ from hilum.datasets.nlst import (
     read_nlst,
     read_participants,
 )
+from hilum.datasets.tables import read_rows
 from hilum.errors import InputError
 from hilum.sources import read_ct
 
@@ -87,6 +89,18 @@ def test_what_luna16_lacks_is_said(example, tmp_path):
     (folder / "annotations.csv").unlink()
     with pytest.raises(InputError, match=r"no annotations\.csv"):
         open_dataset(folder)
+
+
+def test_masks_of_lungs_are_no_scans(example, tmp_path):
+    folder = copy_of(example("luna16"), tmp_path)
+    before = open_dataset(folder)
+    masks = folder / "seg-lungs-LUNA16"  # as published: the names of the scans
+    masks.mkdir()
+    for case in before:
+        shutil.copy(case.source, masks)
+    after = open_dataset(folder)
+    assert [c.source for c in after] == [c.source for c in before]
+    assert after.gaps == before.gaps
 
 
 def test_empty_subsets_are_refused(tmp_path):
@@ -192,6 +206,18 @@ def test_solutions_give_labels_and_must_not_contradict(example, tmp_path):
         open_dataset(folder)
 
 
+def test_rows_of_one_patient_must_agree(example, tmp_path):
+    folder = copy_of(example("dsb2017"), tmp_path)
+    known = next(c.id for c in open_dataset(folder) if c.cancer)
+    labels = folder / "stage1_labels.csv"
+    whole = labels.read_text()
+    labels.write_text(f"{whole}{known},1\n")
+    assert next(c for c in open_dataset(folder) if c.id == known).cancer
+    labels.write_text(f"{whole}{known},0\n")
+    with pytest.raises(InputError, match="a line before it did"):
+        open_dataset(folder)
+
+
 def test_a_patient_in_two_stages_is_refused(tmp_path):
     for stage in ("stage1", "stage2"):
         (tmp_path / stage / ("a" * 32)).mkdir(parents=True)
@@ -237,10 +263,22 @@ def test_a_later_screen_leaves_less_time(screened, later, followed):
         ({"scr_days0": "5", "fup_days": ""}, "no-follow-up"),
         ({"scr_days0": "50", "fup_days": "10"}, "no-follow-up"),
         ({"scr_days0": "50", "candx_days": "10", "fup_days": "900"}, "after-diagnosis"),
+        ({"scr_days0": ".E", "candx_days": "10", "fup_days": "900"}, "no-screen"),
+        ({"scr_days0": ".W", "candx_days": ".N", "fup_days": "900"}, "no-screen"),
+        (
+            {"scr_days0": "5", "candx_days": ".N", "can_scr": "4", "fup_days": "900"},
+            "no-diagnosis-day",
+        ),
     ],
 )
 def test_screens_without_an_outcome(row, reason):
     assert outcome_after(row, 0) == Unusable(reason)
+
+
+def test_no_cancer_needs_no_day_of_diagnosis():
+    row = {"scr_days0": "0", "candx_days": ".N", "can_scr": "0", "fup_days": "731"}
+    # 731 / 365.25 = 2.0014
+    assert outcome_after(row, 0) == Outcome(731 / 365.25, False)
 
 
 def test_the_day_of_diagnosis_counts_as_event():
@@ -322,6 +360,28 @@ def test_damaged_tables_of_patients_are_refused(tmp_path, rows, said):
         open_dataset(cohort(tmp_path, *rows))
 
 
+def test_spaces_around_names_of_columns_do_no_harm(tmp_path):
+    path = cohort(tmp_path, "id , path, cancer,sex ", "a,.,1,female")
+    (case,) = open_dataset(path)
+    assert (case.cancer, dict(case.facts)) == (True, {"sex": "female"})
+
+
+def test_a_line_that_is_cut_short_is_told(tmp_path):
+    path = cohort(tmp_path, "a,b,c", "1,2,3", "1")
+    with pytest.raises(InputError, match=r"Line 3 .* it has 1 of 3 values"):
+        read_rows(path, ("a", "b"))
+
+
+def test_scans_of_one_name_are_told_apart(tmp_path):
+    for name in ("a.nii.gz", "a.mha", "b.mha", "c/1.nii.gz", "c/1.mha", "c/2.mha"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    data = open_dataset(tmp_path)
+    ids = ["a.mha", "a.nii.gz", "b", "c/1.mha", "c/1.nii.gz", "c/2"]
+    assert [case.id for case in data] == ids
+    assert [case.patient for case in data] == ["a", "a", "b", "c", "c", "c"]
+
+
 def test_a_table_of_boxes_stands_for_its_folder(example):
     data = open_dataset(example("boxes") / "annotations.csv")
     assert (data.layout, len(data)) == ("boxes", 3)
@@ -372,6 +432,30 @@ def test_readers_who_outlined_nothing_give_no_nodules(example, tmp_path):
         path.write_text(kept)
     with pytest.raises(InputError, match="outlined no nodule"):
         cut_nodules(open_dataset(folder), tmp_path / "nodules")
+
+
+def test_a_uid_that_is_a_path_does_not_lead_out(example, tmp_path, monkeypatch):
+    data, uid = open_dataset(example("lidc")), "../../../evil"
+    reading = replace(load_readings(data)[data.cases[0].id], series_uid=uid)
+    monkeypatch.setattr(
+        "hilum.datasets.cutting.load_readings", lambda _: {uid: reading}
+    )
+    case = replace(data.cases[0], id=uid, series_uid=None)
+    out = tmp_path / "a" / "b" / "out"
+    assert cut_nodules(replace(data, cases=(case,)), out) > 0
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
+
+
+def test_cutting_goes_on_when_a_scan_came_before_the_others(example, tmp_path):
+    data = open_dataset(example("lidc"))
+    last = replace(data, cases=data.cases[1:])
+    count = cut_nodules(last, tmp_path / "out")
+    # read by series: the first scan is cut, the second one is not taken for it
+    more = cut_nodules(data, tmp_path / "out")
+    assert more == count + cut_nodules(
+        replace(data, cases=data.cases[:1]), tmp_path / "b"
+    )
 
 
 def test_cutting_goes_on_after_the_last_whole_scan(example, tmp_path):

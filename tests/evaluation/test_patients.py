@@ -240,6 +240,50 @@ def test_patients_by_follow_up(tmp_path):
     json.dumps(result.to_json(), allow_nan=False)
 
 
+def test_one_cancer_is_judged_and_not_compared(tmp_path):
+    ids = [f"p{n}" for n in range(6)]
+    truth = write(
+        tmp_path / "t.csv",
+        "id,years,event",
+        zip(ids, [0.5, 7, 7, 7, 7, 7], [1, 0, 0, 0, 0, 0], strict=True),
+    )
+    said = write(
+        tmp_path / "p.csv",
+        "id,cancer",
+        zip(ids, [0.9, 0.1, 0.2, 0.3, 0.4, 0.5], strict=True),
+    )
+    result = evaluate_patients(truth, said, against=said)
+    assert result.auc["1"].value == 1.0
+    assert result.comparison is None
+
+
+def test_several_screens_of_a_patient_do_not_narrow_the_intervals(tmp_path):
+    rng = np.random.default_rng(0)
+    rows, said, screens, told = [], [], [], []
+    for n in range(40):
+        name, risk = f"p{n:02d}", rng.uniform()
+        outcome = f"{rng.uniform(0.1, 8):.3f},{int(rng.uniform() < risk)}"
+        rows.append(f"{name},{outcome}")
+        said.append(f"{name},{risk:.4f}")
+        screens += [f"{name}-T{k},{name},{outcome}" for k in range(3)]
+        told += [f"{name}-T{k},{risk:.4f}" for k in range(3)]
+
+    def judged(name, head, rows, said):
+        truth, made = tmp_path / f"{name}.csv", tmp_path / f"{name}-said.csv"
+        truth.write_text("\n".join([head, *rows]))
+        made.write_text("\n".join(["id,cancer", *said]))
+        return evaluate_patients(truth, made).harrell_c
+
+    once = judged("once", "id,years,event", rows, said)
+    whole = judged("screens", "id,patient,years,event", screens, told)
+    blind = judged("blind", "id,other,years,event", screens, told)
+    # the same patients three times say no more than once
+    np.testing.assert_allclose(
+        [whole.value, whole.low, whole.high], [once.value, once.low, once.high]
+    )
+    assert blind.high - blind.low < 0.8 * (whole.high - whole.low)
+
+
 def test_follow_up_that_cannot_be(tmp_path):
     said = write(tmp_path / "p.csv", "id,cancer", [("a", 0.5)])
     for years, event in ((-1, 0), (1, 2)):

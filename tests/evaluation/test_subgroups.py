@@ -1,5 +1,7 @@
 """Parts of a cohort, two runs side by side, and the card that tells of them."""
 
+import csv
+import hashlib
 import json
 import re
 
@@ -9,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hilum.cli import main
-from hilum.errors import InputError
+from hilum.errors import InputError, WeightsError
 from hilum.evaluation.card import CardFacts, figure_rows, write_card
 from hilum.evaluation.detections import read_marks, read_truth
 from hilum.evaluation.dsb2017 import evaluate_dsb2017, log_loss
 from hilum.evaluation.froc import compare_cpm, froc, match
+from hilum.evaluation.luna16 import evaluate_luna16
 from hilum.evaluation.outcomes import evaluate_patients
 from hilum.evaluation.subgroups import judge_kinds, judge_scans, part, read_facts
 
@@ -45,7 +48,10 @@ def test_other_numbers_are_cut_into_thirds():
     assert [g.name for g in few] == ["0", "1", "2"]
 
 
-@pytest.mark.parametrize("values", [["x", "x"], [f"name {n}" for n in range(20)]])
+@pytest.mark.parametrize(
+    "values",
+    [["x", "x"], [f"name {n}" for n in range(20)], ["a.mhd", "b.mhd", "c.mhd", ""]],
+)
 def test_what_parts_nothing_or_everything_is_left_out(values):
     assert part("column", values) == ()
 
@@ -97,6 +103,18 @@ def test_parts_of_patients_by_hand(patients):
     assert (women.figures["auc"].value, men.figures["auc"].value) == (1.0, 0.0)
     assert women.figures["log_loss"].value == pytest.approx(-np.log(0.9))
     assert found.auc == 0.5
+
+
+def test_a_part_of_one_patient_has_no_interval(patients, tmp_path):
+    rows = [f"p{n},{'one' if n == 0 else 'others'}" for n in range(40)]
+    facts = write(tmp_path / "site.csv", "id,site", *rows)
+    found = evaluate_dsb2017(patients["truth"], patients["said"], by=facts)
+    one, others = found.subgroups
+    loss = one.figures["log_loss"]  # p0 is a woman without cancer, said to have 0.1
+    assert (one.n, loss.low, loss.high) == (1, None, None)
+    assert loss.value == pytest.approx(-np.log(0.9))
+    assert one.figures["auc"].value is None  # one class
+    assert others.figures["log_loss"].low < others.figures["log_loss"].high
 
 
 def test_two_runs_on_the_same_patients(patients):
@@ -188,6 +206,20 @@ def test_two_detectors_in_the_same_scans(detections):
         compare_cpm(first, fewer)
 
 
+def test_mistakes_of_the_other_marks_are_told(detections, tmp_path):
+    strange = detections["none"].read_text() + "elsewhere,0,0,0,0.5\n"
+    other = write(tmp_path / "strange.csv", strange.rstrip())
+    words = (detections["truth"], detections["marks"])
+    with pytest.raises(InputError, match=r"not in seriesuids\.csv"):
+        evaluate_luna16(*words, against=other)
+    alone = evaluate_luna16(*words, force=True)
+    found = evaluate_luna16(*words, against=other, force=True).to_json()
+    assert "unknown-series" not in [m.code for m in alone.forced]
+    assert "unknown-series" in found["forced"]
+    said = [n for n in found["notices"] if n.startswith("Of the other marks: ")]
+    assert any("not in seriesuids.csv" in n for n in said)
+
+
 # --- cards
 
 
@@ -206,6 +238,7 @@ def test_the_card_of_a_detector_says_what_was_found(capsys, detections, tmp_path
     assert "| scans | 8 |" in text
     assert re.search(r"\(CPM\) \| 0\.500 \| 0\.500 to 0\.500 \|", text)
     assert "| (kernel: soft) | 4 | 8 |" in text  # in brackets: fewer than 30
+    assert "corrected for how many parts" in text
     assert "| CPM | 0.500 | 0.500 to 0.500 |" in text
     assert "One nodule more or less is 6.2 %" in text  # 100 / 16
     widths = [line.count("|") for line in text.splitlines() if line.startswith("|")]
@@ -221,6 +254,68 @@ def test_the_card_of_patients_shows_calibration(capsys, patients, tmp_path):
     assert "## Calibration" in text
     assert "No parts of the cohort were looked at" in text
     assert "| of them cancers | 20 |" in text
+    assert "| log loss of their share for everybody | 0.693 |" in text  # -log(1/2)
+
+
+def test_the_card_marks_parts_with_few_cancers(patients, tmp_path):
+    auc = {"value": 0.9, "low": 0.8, "high": 1.0, "n": 500}
+    parts = [
+        {
+            "fact": "sex",
+            "group": name,
+            "n": 500,
+            "positives": few,
+            "figures": {"auc": auc},
+        }
+        for name, few in (("female", 9), ("male", 10))
+    ]
+    other = {"first": 0.9, "second": 0.8, "difference": 0.1, "low": 0.0, "high": 0.2}
+    figures = {"subgroups": parts, "comparison": other}
+    facts = CardFacts(what="dsb2017", name="a", truth=patients["truth"])
+    text = write_card(figures, facts, tmp_path / "card.md").read_text()
+    assert "| (sex: female) | 500 | 9 |" in text
+    assert "| sex: male | 500 | 10 |" in text
+    assert "| AUC (0.900 and 0.800; interval by DeLong's method) | 0.100 |" in text
+
+
+@pytest.mark.parametrize("what", ["dsb2017", "luna16", "nodules"])
+def test_the_card_tells_of_cases_that_were_trained_on(
+    tmp_path, patients, detections, example, what
+):
+    truth = {
+        "dsb2017": patients["truth"],
+        "luna16": detections["truth"],
+        "nodules": example("nodules"),
+    }[what]
+    with (example("nodules") / "nodules.csv").open(newline="") as file:
+        names = [row["file"] for row in csv.DictReader(file)]
+    known = {"dsb2017": "p3", "luna16": "s3", "nodules": names[0]}[what]
+    count = {"dsb2017": 40, "luna16": 8, "nodules": len(names)}[what]
+    run = tmp_path / "run"
+    run.mkdir()
+    data = {"cases": 2, "patients": 2, "layout": "lidc", "cases_sha256": "ab" * 32}
+    (run / "run.json").write_text(json.dumps({"hilum": "1.2", "data": data}))
+    facts = CardFacts(what=what, name="a", truth=truth, run=run)
+    write(run / "data.csv", "id,patient,fold", f"{known},other,0", "other,other,1")
+    text = write_card({}, facts, tmp_path / "card.md").read_text()
+    assert f"**1 of the {count} cases judged are in the list" in text
+    write(run / "data.csv", "id,patient,fold", "other,other,1")
+    text = write_card({}, facts, tmp_path / "card.md").read_text()
+    assert "None of the cases judged is in the list" in text
+
+
+def test_the_card_names_the_weights(tmp_path, patients):
+    weights = tmp_path / "net.keras"
+    weights.write_bytes(b"weights")
+    facts = CardFacts(
+        what="dsb2017", name="a", truth=patients["truth"], weights=(str(weights),)
+    )
+    text = write_card({}, facts, tmp_path / "card.md").read_text()
+    digest = hashlib.sha256(b"weights").hexdigest()[:16]
+    assert f"| weights | `net.keras`, SHA-256 {digest}" in text
+    weights.unlink()
+    with pytest.raises(WeightsError, match="Check the path"):
+        write_card({}, facts, tmp_path / "card.md")
 
 
 def test_figures_without_a_value_are_dashes():
@@ -244,6 +339,7 @@ def test_the_card_tells_of_the_training(tmp_path, patients):
     facts = CardFacts(what="dsb2017", name="a", truth=patients["truth"], run=run)
     text = write_card({}, facts, tmp_path / "card.md").read_text()
     assert "| 12 cases of 9 patients (layout lidc; list: SHA-256 abababab" in text
+    assert "trained on is not known" in text
     (run / "run.json").write_text("{}")
     with pytest.raises(InputError, match="hilum train"):
         write_card({}, facts, tmp_path / "card.md")

@@ -51,6 +51,17 @@ def test_detections_by_hand(truth, marks):
     ]
 
 
+def test_scans_look_at_their_own_findings_alone(truth, marks):
+    marks.write_text(f"{POINT},probability\nb,90,0,0,0.7\nelsewhere,0,0,0,1\n")
+    found = {(c.kind, c.case, c.disagreement) for c in find_worst(truth, marks).cases}
+    # the excluded finding at 90 is of the other scan; "elsewhere" is not judged
+    assert found == {
+        ("missed", "a", 1.0),
+        ("missed", "b", 1.0),
+        ("false-positive", "b", 0.7),
+    }
+
+
 def test_the_command_prints_the_worst_and_writes_all(capsys, truth, marks, tmp_path):
     out = tmp_path / "worst.csv"
     words = ["data", "worst", str(truth), str(marks), "--most", "1", "--out", str(out)]

@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,12 @@ from hilum.findings import Annotation
 from hilum.formats import write_volume
 from hilum.phantom import PhantomSettings, make_phantom
 from hilum.stages.nodules import NoduleDetector
-from hilum.training.detection import DetectionSettings, train_nodules
+from hilum.training.detection import (
+    DetectionSettings,
+    train_nodules,
+    without_patients,
+)
+from hilum.training.detection_data import TrainingScans
 from hilum.training.detection_figures import deal_patients
 from hilum.training.detection_views import (
     AIR_HU,
@@ -245,6 +251,27 @@ def test_patients_with_many_nodules_are_spread(tmp_path):
     for bad in (1, 10):
         with pytest.raises(InputError, match="Cannot deal 9 patients"):
             deal_patients(cases, bad)
+
+
+def test_nodules_of_patients_left_out_are_not_inserted():
+    cases = tuple(
+        ScanCase(series_uid=uid, patient=uid, source=Path(uid), annotations=())
+        for uid in ("1.1", "1.2")
+    )
+    implants = [
+        replace(ball(patient="LIDC-IDRI-0001"), series_uid="1.1"),  # as LUNA16's are
+        replace(ball(patient="LIDC-IDRI-0002"), series_uid="1.2"),
+        ball(patient="1.1"),
+        ball(patient="someone else"),
+    ]
+    kept = without_patients(implants, TrainingScans(cases=cases), {"1.1"})
+    assert [i.patient for i in kept] == ["LIDC-IDRI-0002", "someone else"]
+    assert without_patients(implants, TrainingScans(cases=cases), set()) == implants
+
+
+def test_a_fold_that_is_not_there_is_told_before_anything_is_read(tmp_path):
+    with pytest.raises(InputError, match="There is no fold 3"):
+        train_nodules(tmp_path / "absent", tmp_path / "run", fold=3)
 
 
 @pytest.mark.slow

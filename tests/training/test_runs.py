@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,6 +18,7 @@ from hilum.errors import InputError
 from hilum.settings import fill, read_settings, to_table, to_toml
 from hilum.training.detection import DetectionSettings, shared_marks_loss
 from hilum.training.detection_data import (
+    Stored,
     load_scenes,
     read_scene,
     read_training_scans,
@@ -140,12 +143,19 @@ def test_events_hold_the_losses(tmp_path):
     [
         ({"devices": 0}, "at least 1 device"),
         ({"precision": "float16"}, "Choose one of float32"),
-        ({"devices": 3}, "already at work"),
+        ({"devices": 2}, "already at work"),
     ],
 )
 def test_what_cannot_be_shared_is_refused(options, said):
     keras.ops.ones(1)  # TensorFlow is at work, with one processor
     with pytest.raises(InputError, match=said), shared(**options):
+        pass
+
+
+def test_too_few_graphics_processors_are_told_not_replaced(monkeypatch):
+    tf = pytest.importorskip("tensorflow")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["one"])
+    with pytest.raises(InputError, match="1 graphics processors, not 2"), shared(2):
         pass
 
 
@@ -199,11 +209,28 @@ def test_scans_of_luna16_come_with_traps_and_official_folds(example, tmp_path):
         assert len(scans.traps[case.series_uid]) == 1
     only = replace(scans, cases=scans.cases[:1])
     (scene,) = load_scenes(only, tmp_path)
-    assert isinstance(scene.hu, np.memmap)
+    assert scene.hu.shape == np.asarray(scene.hu).shape
+    assert len(scene.inside) == len(np.asarray(scene.inside)) > 0
+    np.testing.assert_array_equal(scene.hu[3:5, 2], np.asarray(scene.hu)[3:5, 2])
     assert len(scene.unsure) == 1
     again = read_scene(tmp_path / f"{only.cases[0].series_uid}.npz")
     np.testing.assert_array_equal(again.hu, scene.hu)
     np.testing.assert_array_equal(again.nodules, scene.nodules)
+
+
+def test_prepared_scans_are_neither_open_nor_in_memory(tmp_path):
+    values = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    np.save(tmp_path / "a.npy", values)
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        pytest.skip("open files are not listed on this system")
+    before = len(list(folder.iterdir()))
+    kept = [Stored(tmp_path / "a.npy") for _ in range(50)]
+    parts = [stored[1, :2] for stored in kept]
+    assert len(list(folder.iterdir())) < before + 25
+    np.testing.assert_array_equal(parts[-1], [[12, 13, 14, 15], [16, 17, 18, 19]])
+    assert np.pad(kept[0], 1).sum() == values.sum()
+    assert len(kept[0]) == 2
 
 
 def test_scans_of_lidc_come_with_readers(example):
@@ -224,6 +251,29 @@ def test_boxes_are_no_outlines(example, tmp_path, layout):
     with pytest.raises(InputError, match="no outlines of readers"):
         train("segmentation", example(layout), tmp_path / "run")
     assert not (tmp_path / "run" / "run.toml").exists()  # other settings may follow
+
+
+@pytest.mark.parametrize(
+    "change", ["annotations.csv", "candidates_V2.csv", "list of scans"]
+)
+def test_a_run_does_not_go_on_with_other_data(example, tmp_path, monkeypatch, change):
+    data = shutil.copytree(example("luna16"), tmp_path / "data")
+    out, settings = tmp_path / "run", DetectionSettings()
+    monkeypatch.setattr("hilum.training.runs.train_nodules", lambda *_, **__: {})
+    train("nodules", data, out, settings=settings)
+    table = data / "annotations.csv"
+    table.write_text(table.read_text() + "\n")  # nothing was learned yet
+    train("nodules", data, out, settings=settings)
+    (out / "scenes").mkdir()
+    (data / "notes.csv").write_text("a,b\n")  # no part of what is learned
+    train("nodules", data, out, settings=settings)
+    if change == "list of scans":
+        next(data.glob("subset0/*.mhd")).unlink()
+    else:
+        path = data / change
+        path.write_text(path.read_text() + "\n")
+    with pytest.raises(InputError, match=f"on other data: {change}"):
+        train("nodules", data, out, settings=settings)
 
 
 @pytest.mark.slow

@@ -96,6 +96,11 @@ def _carded(
             truth=truth,
             predictions=getattr(args, "predictions", None),
             run=args.trained,
+            weights=tuple(
+                getattr(args, name)
+                for name in ("malignancy", "segmentation")
+                if hasattr(args, name)
+            ),
         )
         write_card(figures, facts, args.card)
     return figures

@@ -25,6 +25,7 @@ from hilum.sources import read_ct
 from hilum.volume import CTVolume
 
 Talk = Callable[[str], None]
+_LABELS = ("cancer", "none", "unknown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ class DataCheck(Record):
         patients: Of how many.
         readable: Scans that could be read.
         folds: Scans by part of the split.
-        labels: Patients' labels: cancer, none, unknown.
+        labels: Patients by label: cancer (by any of their scans), none, unknown.
         nodules: Annotations.
         outside: Of them outside their scan: wrong axes or another scan.
         gaps: What is missing.
@@ -219,7 +220,6 @@ def summarise(
             unreadable.setdefault(scan.problem, []).append(scan.id)
     digests = _groups({s.id: s.digest for s in scans if s.digest})
     leaks = tuple(_leaks(scans, digests, marks))
-    labels = Counter(_label(case) for case in data.cases)
     outside = sum(scan.outside for scan in scans)
     return DataCheck(
         layout=data.layout,
@@ -228,7 +228,7 @@ def summarise(
         patients=len({case.patient for case in data.cases}),
         readable=sum(scan.problem is None for scan in scans),
         folds=_count(case.fold for case in data.cases if case.fold),
-        labels=dict(sorted(labels.items())),
+        labels=_labels(data.cases),
         nodules=sum(scan.nodules or 0 for scan in scans),
         outside=outside,
         gaps=data.gaps,
@@ -298,6 +298,15 @@ def _label(case: Case) -> str:
     if case.cancer is None and case.event is None:
         return "unknown"
     return "cancer" if case.cancer or case.event else "none"
+
+
+def _labels(cases: Iterable[Case]) -> dict[str, int]:
+    """Count patients by label, not scans."""
+    of: dict[str, str] = {}
+    for case in cases:
+        known = of.get(case.patient, _LABELS[-1])
+        of[case.patient] = min(known, _label(case), key=_LABELS.index)
+    return dict(sorted(Counter(of.values()).items()))
 
 
 def _groups(keys: Mapping[str, object]) -> list[tuple[str, ...]]:

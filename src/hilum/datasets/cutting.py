@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hilum._names import name_of
+from hilum._names import name_of, stem_of
 from hilum.datasets.cases import Case, DataSet
 from hilum.datasets.lidc import Reading, ReadNodule
 from hilum.datasets.lidc_folder import load_readings
@@ -71,7 +71,7 @@ def cut_nodules(
         if reading is None:
             continue
         talk(f"scan {number} of {len(data)}")
-        done = out / "scans" / f"{number:05d}.csv"
+        done = out / "scans" / f"{stem_of(reading.series_uid)}.csv"
         if not done.exists():
             _write_table(done, list(_cut_case(case, reading, out)))
         rows += _read_table(done)
@@ -88,7 +88,7 @@ def _cut_case(case: Case, reading: Reading, out: Path) -> Iterator[dict[str, str
     """Cut the nodules of one scan."""
     volume = read_ct(case.source, series_uid=case.series_uid)
     for number, nodule in enumerate(reading.nodules(volume.grid), start=1):
-        name = f"{volume.series_uid[-12:]}_{number}.nii.gz"
+        name = f"{stem_of(volume.series_uid[-12:])}_{number}.nii.gz"
         piece, mask = cut(volume, nodule)
         write_volume(piece, out / "image" / name)
         write_mask(mask, out / "nodule_mask" / name)

@@ -101,7 +101,12 @@ def _read_labels(path: Path) -> dict[str, bool]:
                 f"Line {line} of `{path.name}` has cancer {text[:20]!r}; expected 0 "
                 "or 1."
             )
-        labels[row["id"].strip()] = text.startswith("1")
+        name, cancer = row["id"].strip(), text.startswith("1")
+        if labels.setdefault(name, cancer) != cancer:
+            raise InputError(
+                f"Line {line} of `{path.name}` says of a patient the other than a line "
+                "before it did. Take one of them out."
+            )
     return labels
 
 

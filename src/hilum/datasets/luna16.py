@@ -5,6 +5,7 @@
     annotations_excluded.csv    the same; -1 where a diameter is unknown
     candidates.csv, candidates_V2.csv    seriesuid,coordX,coordY,coordZ,class
     seriesuids.csv              one series a line
+    seg-lungs-LUNA16/           masks of lungs, named as the scans; left out
 
 The subsets are the official folds. Tables may lie beside them or in a folder below.
 Readers looked at every scan, so one without a row has no nodule of 3 mm or more that
@@ -36,6 +37,7 @@ UNKNOWN_DIAMETER_MM = 10.0
 """What the protocol takes a finding to be whose diameter is not known."""
 
 _SUBSET = re.compile(r"subset\d+")
+_MASKS = "seg-lungs"
 _TABLE_DEPTH = 3
 
 Floats = npt.NDArray[np.float64]
@@ -70,7 +72,7 @@ def read_luna16(folder: Path) -> DataSet:
         by_series.setdefault(annotation.series_uid, []).append(annotation)
     patients = named | _patients(folder)
     cases: dict[str, Case] = {}
-    for path in sorted(folder.rglob("*.mhd")):
+    for path in _scans(folder):
         uid, subset = path.name[: -len(".mhd")], path.parent.name
         if uid in cases:
             raise InputError(
@@ -173,6 +175,14 @@ def find_table(folder: Path, name: str) -> Path | None:
 def is_certain(annotation: Annotation) -> bool:
     """Tell whether enough readers marked it for LUNA16 to count it."""
     return annotation.readers >= CERTAIN_READERS
+
+
+def _scans(folder: Path) -> Iterator[Path]:
+    """Go through the scans, and not the masks of lungs, which have the same names."""
+    for path in sorted(folder.rglob("*.mhd")):
+        within = path.relative_to(folder).parts[:-1]
+        if not any(name.lower().startswith(_MASKS) for name in within):
+            yield path
 
 
 def _first(folder: Path, *names: str) -> Path | None:

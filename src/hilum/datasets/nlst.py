@@ -11,6 +11,9 @@ Of the table, columns in any case of letters:
     candx_days          days from randomisation to the diagnosis of lung cancer
     fup_days            days from randomisation to the end of follow-up
     age, gender         at randomisation; 1 male, 2 female
+    can_scr             above 0 in those with a confirmed lung cancer; may be absent
+
+".E", ".N" and so on stand for no value, as in the trial's dictionary.
 
 A label is of a screen: `years` runs from the day of that CT to the diagnosis
 (`event` true) or to the end of follow-up (`event` false, censored), 365.25 days each.
@@ -19,8 +22,9 @@ and names `fup_days` for those without cancer, `candx_days` for those with it. S
 subset of the table that the Imaging Data Commons hosts, which lacks `fup_days`, does
 not do.
 
-Left out and counted: screens without a day, follow-up that ends before the screen, and
-screens after the diagnosis, which show a treated patient. The year of a study is that
+Left out and counted: screens without a day, follow-up that ends before the screen,
+screens after the diagnosis, which show a treated patient, and those of participants
+with a cancer whose day is not known. The year of a study is that
 of its date: the archive shifted dates so that year 0 is 1999.
 
 Sources:
@@ -70,7 +74,7 @@ class Unusable:
     """Why a screen has no label.
 
     Attributes:
-        reason: "no-screen", "no-follow-up", "after-diagnosis".
+        reason: "no-screen", "no-follow-up", "after-diagnosis", "no-diagnosis-day".
     """
 
     reason: str
@@ -138,6 +142,8 @@ def outcome_after(row: Mapping[str, str], screen: int) -> Outcome | Unusable:
     followed = number_in(row, "fup_days", where)
     if screened is None or screened < 0:
         return Unusable("no-screen")
+    if diagnosed is None and (number_in(row, "can_scr", where) or 0) > 0:
+        return Unusable("no-diagnosis-day")
     end = followed if diagnosed is None or diagnosed < 0 else diagnosed
     event = end is diagnosed and diagnosed is not None
     if end is None or (not event and end < screened):
@@ -240,6 +246,7 @@ def _gaps(left_out: Counter[str]) -> Iterator[Gap]:
         "no-screen": "screens have no day in the table",
         "no-follow-up": "screens have no follow-up after them",
         "after-diagnosis": "screens came after the diagnosis",
+        "no-diagnosis-day": "screens are of participants whose cancer has no day",
     }
     for reason, count in sorted(left_out.items()):
         yield Gap(reason, count, f"{count} {words[reason]}; they were left out.")

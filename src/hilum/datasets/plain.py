@@ -10,7 +10,9 @@ folder     each subfolder with slices, volume file or zip is a case
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from hilum.datasets.cases import Case, DataSet, Gap
@@ -102,8 +104,20 @@ def read_patients(table: Path) -> DataSet:
 
 def read_plain(folder: Path) -> DataSet | None:
     """List the scans of a folder without a table; None where there is none."""
-    cases = tuple(_plain_cases(folder))
+    cases = _told_apart(_plain_cases(folder))
     return DataSet(layout="folder", folder=folder, cases=cases) if cases else None
+
+
+def _told_apart(found: Iterable[Case]) -> tuple[Case, ...]:
+    """Name scans that would have one name after their file, its ending too."""
+    cases = tuple(found)
+    counts = Counter(case.id for case in cases)
+    return tuple(
+        replace(c, id=(Path(c.id).parent / c.source.name).as_posix())
+        if counts[c.id] > 1
+        else c
+        for c in cases
+    )
 
 
 def _plain_cases(folder: Path) -> Iterator[Case]:

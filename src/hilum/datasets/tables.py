@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from hilum._names import name_of
 from hilum.errors import InputError
 
 Row = dict[str, str]
+
+_MISSING = re.compile(r"|nan|na|none|\.[a-z_]?", re.IGNORECASE)
+"""What stands for no value; a dot and a letter say in SAS why there is none."""
 
 
 def read_rows(path: Path, needed: Sequence[str]) -> list[Row]:
@@ -34,12 +38,15 @@ def each_row(path: Path, needed: Sequence[str]) -> Iterator[Row]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            columns = tuple(reader.fieldnames or ())
+            columns = tuple(name.strip() for name in reader.fieldnames or ())
+            reader.fieldnames = columns
             _check_columns(path, columns, needed)
             for line, row in enumerate(reader, start=2):
                 if any(row[name] is None for name in needed):
+                    there = sum(text is not None for text in row.values())
                     raise InputError(
-                        f"Line {line} of `{name_of(path)}` is cut short: {len(row)}."
+                        f"Line {line} of `{name_of(path)}` is cut short: it has "
+                        f"{there} of {len(columns)} values. Was the file copied whole?"
                     )
                 yield row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -75,7 +82,7 @@ def number_in(row: Mapping[str, str | None], column: str, where: str) -> float |
         (61.0, None)
     """
     text = (row.get(column) or "").strip()
-    if not text or text.lower() in ("nan", "na", "none", ".", ".m", ".n"):
+    if _MISSING.fullmatch(text):
         return None
     try:
         value = float(text)

@@ -15,11 +15,16 @@ from typing import Any
 
 from hilum._names import name_of, printable
 from hilum._version import __version__
+from hilum.datasets.tables import read_rows
 from hilum.errors import InputError
+from hilum.evaluation.detections import read_truth
 from hilum.formats.atomic import replacing, writing
+from hilum.runtime.weights import find_weights, parts_of
 
 FEW = 30
 """Parts of fewer cases are marked as too small to tell."""
+FEW_POSITIVES = 10
+"""The same of parts with fewer to be found."""
 
 _TASKS = {
     "luna16": ("Marks nodules in a CT of the chest.", "scans", "nodules"),
@@ -56,8 +61,9 @@ class CardFacts:
         name: Of the model.
         truth: Table or folder of what is true.
         predictions: Table that was judged, or None.
-        run: Folder of the training run, whose run.json says on what it was trained, or
-            None.
+        run: Folder of the training run, whose run.json and data.csv say on what it was
+            trained, or None.
+        weights: Names or paths of the weights that were judged, where they are known.
     """
 
     what: str
@@ -65,6 +71,7 @@ class CardFacts:
     truth: Path
     predictions: Path | None = None
     run: Path | None = None
+    weights: tuple[str, ...] = ()
 
 
 def write_card(figures: Mapping[str, Any], facts: CardFacts, path: Path) -> Path:
@@ -81,6 +88,7 @@ def write_card(figures: Mapping[str, Any], facts: CardFacts, path: Path) -> Path
     Raises:
         InputError: There is no card of such an evaluation, or the page cannot be
             written.
+        WeightsError: The weights are absent or damaged.
     """
     if facts.what not in _TASKS:
         raise InputError(
@@ -103,7 +111,8 @@ def write_card(figures: Mapping[str, Any], facts: CardFacts, path: Path) -> Path
     lines += _bins(figures.get("reliability") or ())
     lines += _subgroups(figures.get("subgroups") or ())
     lines += _comparison(figures)
-    lines += ["", "## Limits", "", *_limits(figures, cases, positives), ""]
+    limits = [*_seen(facts), *_limits(figures, cases, positives)]
+    lines += ["", "## Limits", "", *limits, ""]
     with writing(path), replacing(path) as file:
         file.write("\n".join(lines).encode())
     return path
@@ -152,11 +161,16 @@ def _about(
     rows.append(("truth", _source(facts.truth)))
     if facts.predictions is not None:
         rows.append(("predictions", _source(facts.predictions)))
+    for weights in facts.weights:
+        rows += [("weights", _source(part)) for part in parts_of(find_weights(weights))]
     if cases in figures:
         rows.append(("scans" if cases == "scans" else "patients", str(figures[cases])))
     if positives in figures:
         rows.append((f"of them {positives}" if positives == "cancers" else positives,
                      str(figures[positives])))  # fmt: skip
+    if "prior_log_loss" in figures:
+        share = _number(figures["prior_log_loss"])
+        rows.append(("log loss of their share for everybody", share))
     rows += _training(facts.run)
     return _table(("", ""), rows)
 
@@ -181,6 +195,36 @@ def _training(run: Path | None) -> list[tuple[str, str]]:
         ("trained on", f"{about} (layout {layout}; list: SHA-256 {digest}…)"),
         ("trained by", _plain(made)),
     ]
+
+
+def _seen(facts: CardFacts) -> Iterator[str]:
+    """Say how many of the cases judged are in the list that was trained on."""
+    table = None if facts.run is None else facts.run / "data.csv"
+    if table is None or not table.is_file():
+        yield "- Whether cases judged were trained on is not known: no run was named."
+        return
+    rows = read_rows(table, ("id", "patient"))
+    learned = {row[name].strip() for row in rows for name in ("id", "patient")}
+    judged = _judged(facts)
+    count = len(judged & learned)
+    if count:
+        yield (
+            f"- **{count} of the {len(judged)} cases judged are in the list that it "
+            "was trained on.** The figures hold for new patients only if each was "
+            "judged by a network that never saw it (out of fold)."
+        )
+    else:
+        yield "- None of the cases judged is in the list trained on, by name."
+
+
+def _judged(facts: CardFacts) -> set[str]:
+    """Name the cases judged, as the list of a run names them."""
+    if facts.what == "luna16":
+        return set(read_truth(facts.truth).series)
+    if facts.what == "nodules":
+        rows = read_rows(facts.truth / "nodules.csv", ("file",))
+        return {row["file"].strip() for row in rows}
+    return {row["id"].strip() for row in read_rows(facts.truth, ("id",))}
 
 
 def _source(path: Path) -> str:
@@ -211,12 +255,19 @@ def _subgroups(groups: Sequence[Mapping[str, Any]]) -> list[str]:
     if not groups:
         return []
     lines = ["", "## Parts of the cohort", ""]
-    lines += [f"Parts of fewer than {FEW} are in brackets: they tell little.", ""]
+    lines += [
+        f"Parts of fewer than {FEW}, or with fewer than {FEW_POSITIVES} positives, are "
+        "in brackets: they tell little. An interval without width comes from cases "
+        "that are all alike, and is no certainty. Nothing is corrected for how many "
+        "parts there are.",
+        "",
+    ]
     names = list(groups[0]["figures"])
     rows = []
     for group in groups:
         label = f"{_plain(group['fact'])}: {_plain(group['group'])}"
-        label = f"({label})" if group["n"] < FEW else label
+        few = group["n"] < FEW or group["positives"] < FEW_POSITIVES
+        label = f"({label})" if few else label
         cells = [
             f"{_number(f['value'])} [{_interval(f)}]" if f["value"] is not None else "—"
             for f in (group["figures"].get(name) or {"value": None} for name in names)
@@ -232,7 +283,8 @@ def _comparison(figures: Mapping[str, Any]) -> list[str]:
     other = figures.get("comparison")
     if other:
         span = f"{_number(other['low'])} to {_number(other['high'])}"
-        rows.append((f"AUC ({_number(other['first'])} and {_number(other['second'])})",
+        rows.append((f"AUC ({_number(other['first'])} and {_number(other['second'])}; "
+                     "interval by DeLong's method)",
                      _number(other["difference"]), span))  # fmt: skip
     for key, name in (("difference", "CPM"), ("log_loss_difference", "log loss")):
         if figures.get(key):

@@ -84,12 +84,12 @@ def match(truth: Truth, marks: Points) -> Outcomes:
         marks: In series of the truth; others are left out.
     """
     number = {uid: n for n, uid in enumerate(truth.series)}
-    nodules = _by_scan(truth.nodules, number)
+    nodules = by_scan(truth.nodules, number)
     nothing = truth.nodules.kept(np.zeros(len(truth.nodules), bool))
-    excluded = _by_scan(truth.excluded or nothing, number)
+    excluded = by_scan(truth.excluded or nothing, number)
     parts: list[tuple[int, Floats, bool]] = []
     dropped = ignored = 0
-    for n, mine in _by_scan(marks, number).items():
+    for n, mine in by_scan(marks, number).items():
         kept = mine.kept(_strongest(mine.value))
         dropped += len(mine) - len(kept)
         on_nodule = on_findings(nodules.get(n, nothing), kept)
@@ -230,8 +230,16 @@ def on_findings(findings: Points, marks: Points) -> npt.NDArray[np.bool_]:
     return np.asarray(squared < (findings.value[:, None] / 2) ** 2)
 
 
-def _by_scan(points: Points, number: dict[str, int]) -> dict[int, Points]:
-    """Split points by the number of their scan."""
+def by_scan(points: Points, number: dict[str, int]) -> dict[int, Points]:
+    """Split points by the number of their scan.
+
+    Args:
+        points: In any order.
+        number: Series UID to the number of the scan; points elsewhere are left out.
+
+    Returns:
+        Number to points, for scans that have any.
+    """
     numbers = np.array([number.get(uid, -1) for uid in points.series.tolist()], int)
     order = np.argsort(numbers, kind="stable")
     found, starts = np.unique(numbers[order], return_index=True)

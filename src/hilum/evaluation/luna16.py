@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class DetectionFigures:
         ignored: Marks that counted neither way.
         dropped: Marks beyond the 100 of their scan.
         has_excluded: Whether there was a list of excluded findings.
-        forced: The mistakes that were overridden.
+        forced: The mistakes that were overridden, those of the other marks too.
         subgroups: Of parts of the scans and nodules, where facts were given.
         difference: CPM less that of the other marks, where there were any.
     """
@@ -144,7 +144,10 @@ def evaluate_luna16(
     difference = None
     if against is not None:
         other = read_marks(against)
-        _mistakes(known, other, force=force, split=None)
+        of_other = _mistakes(known, other, force=force, split=None)
+        mistakes += tuple(
+            replace(m, message=f"Of the other marks: {m.message}") for m in of_other
+        )
         difference = compare_cpm(outcomes, match(known, _surest(other)))
     curve = froc(outcomes)
     if plot is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hilum.datasets.tables import columns_of
+from hilum.datasets.tables import columns_of, read_rows
 from hilum.errors import InputError
 from hilum.evaluation.decisions import (
     AucDifference,
@@ -41,13 +41,15 @@ class Outcomes:
     """What became of patients, and what was said of them.
 
     Attributes:
-        ids: (n,) of the patients.
+        ids: (n,) of the rows: patients, or screens of patients.
+        patients: (n,) whose each is; what is drawn for intervals.
         years: (n,) to the diagnosis or the end of follow-up.
         event: (n,) bool, whether it was a diagnosis of cancer.
         said: (n, 6) probabilities of cancer by each of `YEARS`.
     """
 
     ids: tuple[str, ...]
+    patients: tuple[str, ...]
     years: Floats
     event: npt.NDArray[np.bool_]
     said: Floats
@@ -68,7 +70,8 @@ class OutcomeFigures(Record):
         known_year: That horizon.
         sensitivity: Specificity to sensitivity.
         decision_curve: Net benefit by threshold.
-        comparison: With the other predictions, at that horizon, if there are any.
+        comparison: With the other predictions, at that horizon; None where there are
+            none, or fewer than two patients with or without cancer.
         subgroups: Of parts of the patients, where facts were given.
     """
 
@@ -96,7 +99,8 @@ def evaluate_patients(
 
     Args:
         truth: CSV `id,years,event`: years to the diagnosis (event 1) or to the end of
-            follow-up (event 0).
+            follow-up (event 0). Where several rows are of one patient, such as screens
+            of NLST, a column `patient` says so.
         predictions: CSV with `id` and either `year_1` to `year_6`, the probabilities of
             cancer by then, or `cancer`, one for all.
         against: Other predictions of the same patients, to compare with by DeLong.
@@ -115,7 +119,7 @@ def evaluate_patients(
     years, event = cases.years, cases.event
     parts = judge_groups(
         read_facts(Path(by), cases.ids),
-        cases.ids,
+        cases.patients,
         event,
         {
             f"auc_{horizon}": lambda at: horizon_auc(
@@ -150,9 +154,17 @@ def read_outcomes(truth: Path, predictions: Path) -> Outcomes:
             "one. Give cumulative probabilities."
         )
     years = np.array([labels[i]["years"] for i in ids])
-    return Outcomes(
-        ids, years, np.array([labels[i]["event"] == 1 for i in ids]), values
-    )
+    event = np.array([labels[i]["event"] == 1 for i in ids])
+    return Outcomes(ids, _patients_of(truth, ids), years, event, values)
+
+
+def _patients_of(truth: Path, ids: Sequence[str]) -> tuple[str, ...]:
+    """Read whose each row is; without a column `patient` each is of another one."""
+    if "patient" not in columns_of(truth):
+        return tuple(ids)
+    rows = read_rows(truth, ("id", "patient"))
+    whose = {row["id"].strip(): row["patient"].strip() for row in rows}
+    return tuple(whose.get(name) or name for name in ids)
 
 
 def judge_outcomes(cases: Outcomes, other: Outcomes | None = None) -> OutcomeFigures:
@@ -162,7 +174,7 @@ def judge_outcomes(cases: Outcomes, other: Outcomes | None = None) -> OutcomeFig
     def figure(of: Callable[..., float], score: Floats, **settings: Any) -> Figure:
         return bootstrap(
             lambda at: of(score[at], years[at], event[at], **settings),
-            cases.ids,
+            cases.patients,
             rounds=300,
         )
 
@@ -172,13 +184,14 @@ def judge_outcomes(cases: Outcomes, other: Outcomes | None = None) -> OutcomeFig
     known = (years > (year or 0)) | (event & (years <= (year or 0)))
     last = said[:, YEARS.index(year)] if year else said[:, -1]
     ill = (event & (years <= (year or 0)))[known]
-    names = tuple(i for i, k in zip(cases.ids, known.tolist(), strict=True) if k)
+    names = tuple(i for i, k in zip(cases.patients, known.tolist(), strict=True) if k)
     sensitivity = {
         f"{s:g}": bootstrap(_sensitivity(last[known], ill, s), names)
         for s in SPECIFICITIES
     }
     comparison = None
-    if other is not None and year is not None:
+    enough = min(int(ill.sum()), int((~ill).sum())) > 1  # DeLong needs a variance
+    if other is not None and year is not None and enough:
         second = other.said[:, YEARS.index(year)]
         comparison = compare_aucs(last[known], second[known], ill)
     return OutcomeFigures(

@@ -2,15 +2,15 @@
 
 Numbers with many values are cut, at the places that the field uses where the column is
 a familiar one, else into thirds. A part of few cases says little: `n` and the interval
-tell how little. Parts are looked at one at a time and not corrected for how many there
-are: of twenty, one interval is expected to miss.
+tell how little; a single case has none. Parts are looked at one at a time and not
+corrected for how many there are: of twenty, one interval is expected to miss.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -136,7 +136,7 @@ def part(fact: str, values: Sequence[str]) -> tuple[Group, ...]:
     distinct = sorted({text for text in texts if text})
     if numbers is not None and (fact in CUTS or len(distinct) > _FEW_VALUES):
         names = _ranges(fact, numbers)
-    elif len(distinct) > _MOST_CATEGORIES:
+    elif len(distinct) > _MOST_CATEGORIES or _tells_apart(texts):
         return ()
     else:
         names = [text or _UNKNOWN for text in texts]
@@ -167,7 +167,10 @@ def judge_groups(
     for group in groups:
         where = np.flatnonzero(group.members)
         made = {
-            name: bootstrap(_within(of, where), names[where], rounds=_ROUNDS)
+            name: _seen_once(
+                bootstrap(_within(of, where), names[where], rounds=_ROUNDS),
+                len(set(names[where])),
+            )
             for name, of in figures.items()
         }
         found.append(
@@ -186,6 +189,9 @@ def judge_scans(
     truth: Truth, marks: Points, groups: Sequence[Group]
 ) -> tuple[Subgroup, ...]:
     """Give the LUNA16 figures of each part of the scans.
+
+    False positives are counted in the part alone, so each part has thresholds of its
+    own: parts do not compare at one setting of the detector.
 
     Args:
         truth: What is there.
@@ -230,9 +236,11 @@ def judge_kinds(truth: Truth, marks: Points, folder: Path) -> tuple[Subgroup, ..
 
 def _subgroup(group: Group, n: int, truth: Truth, marks: Points) -> Subgroup:
     curve = froc(match(truth, marks), rounds=_ROUNDS)
-    figures = {"cpm": curve.cpm}
     at = dict(zip(RATES, curve.at_rates, strict=True))
-    figures["sensitivity_at_1"] = at[1.0]
+    figures = {
+        "cpm": _seen_once(curve.cpm, n),
+        "sensitivity_at_1": _seen_once(at[1.0], n),
+    }
     return Subgroup(
         fact=group.fact,
         group=group.name,
@@ -260,6 +268,17 @@ def _joined(first: Points, second: Points) -> Points:
         np.concatenate([first.center_mm, second.center_mm]),
         np.concatenate([first.value, second.value]),
     )
+
+
+def _tells_apart(texts: Sequence[str]) -> bool:
+    """Tell whether no two cases share a value, as with names, paths and digests."""
+    known = [text for text in texts if text]
+    return len(known) > 2 and len(set(known)) == len(known)
+
+
+def _seen_once(found: Figure, n: int) -> Figure:
+    """Take the interval off a single case: drawn again it is always the same."""
+    return found if n > 1 else replace(found, low=None, high=None)
 
 
 def _within(of: Statistic, where: npt.NDArray[np.int64]) -> Statistic:

@@ -24,7 +24,7 @@ from hilum.datasets import NoduleCase, load_nodule, read_nodules
 from hilum.datasets.tables import columns_of, number_in, read_rows
 from hilum.errors import InputError
 from hilum.evaluation.detections import Points, Truth, read_marks, read_truth
-from hilum.evaluation.froc import on_findings
+from hilum.evaluation.froc import by_scan, on_findings
 from hilum.findings import Point, Record
 from hilum.formats.atomic import replacing, writing
 
@@ -186,19 +186,20 @@ def _asked(cases: tuple[NoduleCase, ...]) -> dict[str, float]:
 
 def _detected(truth: Truth, marks: Points) -> Iterator[Disagreement]:
     """Compare marks with nodules, a scan at a time."""
-    excluded = truth.excluded
-    for uid in truth.series:
-        nodules = truth.nodules.kept(truth.nodules.series == uid)
-        mine = marks.kept(marks.series == uid)
+    number = {uid: n for n, uid in enumerate(truth.series)}
+    nothing = truth.nodules.kept(np.zeros(len(truth.nodules), bool))
+    nodules_in, marks_in = by_scan(truth.nodules, number), by_scan(marks, number)
+    excluded_in = by_scan(truth.excluded or nothing, number)
+    for uid, scan in number.items():
+        nodules = nodules_in.get(scan, nothing)
+        mine = marks_in.get(scan, nothing)
         on_nodule = on_findings(nodules, mine)
         for n in range(len(nodules)):
             hits = mine.value[on_nodule[n]]
             surest = float(hits.max()) if hits.size else 0.0
             yield _of_mark("missed", uid, 1 - surest, surest, nodules, n)
-        known = on_nodule.any(axis=0)
-        if excluded is not None:
-            others = excluded.kept(excluded.series == uid)
-            known |= on_findings(others, mine).any(axis=0)
+        others = excluded_in.get(scan, nothing)
+        known = on_nodule.any(axis=0) | on_findings(others, mine).any(axis=0)
         for n in np.flatnonzero(~known).tolist():
             said = float(mine.value[n])
             yield _of_mark("false-positive", uid, said, said, mine, n)

@@ -8,7 +8,7 @@ from. The last network learns from all patients.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,7 @@ def train_nodules(
             holds a run with other settings.
     """
     settings = settings or DetectionSettings()
+    check_fold(fold, settings.folds)
     scans = read_training_scans(data)
     patients = _folds_of(scans, settings)
     scenes = load_scenes(scans, out / "scenes")
@@ -104,13 +105,12 @@ def train_nodules(
     counts = {"scans": len(scenes), "nodules": sum(len(s.nodules) for s in scenes)}
     networks: list[tuple[frozenset[str], Path]] = []
     wanted = [*range(settings.folds), None] if fold is None else [fold]
-    check_fold(fold, settings.folds)
     for number in wanted:
         name = "all" if number is None else f"fold-{number}"
         left_out = frozenset(p for p, f in patients.items() if f == number)
         model = train_detection(
             [s for s in scenes if s.patient not in left_out],
-            [i for i in implants if i.patient not in left_out],
+            without_patients(implants, scans, left_out),
             folder=out / name,
             settings=settings,
             callbacks=callbacks,
@@ -188,6 +188,27 @@ def shared_marks_loss(answer: Any, found: Any) -> Any:
     Takes and returns what that does; on one device it is the same.
     """
     return marks_loss(answer, found, total=total_over_devices)
+
+
+def without_patients(
+    implants: Sequence[Implant], scans: TrainingScans, left_out: Collection[str]
+) -> list[Implant]:
+    """Take out the nodules to insert that patients left out have.
+
+    Whose a nodule is tells its patient, or its series: tables may name patients in
+    another way than the scans, as LUNA16 names none.
+
+    Args:
+        implants: All of them.
+        scans: Of all patients.
+        left_out: Patients.
+    """
+    hidden = {c.series_uid for c in scans.cases if c.patient in left_out}
+    return [
+        implant
+        for implant in implants
+        if implant.patient not in left_out and implant.series_uid not in hidden
+    ]
 
 
 def load_implants(data: Path) -> tuple[Implant, ...]:

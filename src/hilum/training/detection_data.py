@@ -1,8 +1,8 @@
 """What a detector is trained on, from a data set of any layout with boxes.
 
-Each scan is prepared once, and kept in the folder of the run: its voxels as .npy,
-which training maps into memory piece by piece, and the rest as .npz. So the memory
-that training needs does not grow with the number of scans.
+Each scan is prepared once, and kept in the folder of the run: its voxels and the places
+in its lungs as .npy, of which training reads what it looks at, and the rest, a few
+kilobytes, as .npz. No file stays open, for systems allow a thousand or so.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import numpy.typing as npt
 
-from hilum._names import name_of
+from hilum._names import name_of, stem_of
 from hilum.datasets.cases import Case, DataSet
 from hilum.datasets.lidc import Reading
 from hilum.datasets.lidc_folder import annotated, load_readings
@@ -32,6 +33,47 @@ from hilum.training.scenes import Scene, make_scene
 MOST_CANDIDATES = 60
 """Of those of LUNA16's candidates in a scan that lie on no nodule."""
 _SMALL_MM = 3.0
+_LARGE = ("hu", "inside", "pleural", "vascular")
+
+
+class Stored:
+    """An array in a .npy file, of which only what is looked at is read.
+
+    NumPy's own map of a file keeps it open as long as the map lives, so that a
+    thousand scans would reach the limit of open files.
+
+    Attributes:
+        path: The file.
+        shape: Of the array.
+    """
+
+    __slots__ = ("path", "shape")
+
+    def __init__(self, path: Path):
+        """Look at the head of the file.
+
+        Raises:
+            OSError: The file cannot be read.
+            ValueError: It is no such file.
+        """
+        self.path = path
+        self.shape: tuple[int, ...] = self._map().shape
+
+    def __len__(self) -> int:
+        """Count along the first axis."""
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> Any:
+        """Read a part."""
+        return np.array(self._map()[index])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """Read all of it, whatever `copy` asks for."""
+        return np.array(self._map(), dtype=dtype)
+
+    def _map(self) -> npt.NDArray[Any]:
+        found: npt.NDArray[Any] = np.load(self.path, mmap_mode="r")
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +130,14 @@ def load_scenes(scans: TrainingScans, out: Path) -> tuple[Scene, ...]:
     Args:
         scans: Where reader files of LIDC are known, what they took for no nodule is a
             trap, and nodules below 3 mm count neither way.
-        out: Gets two files for each scan.
+        out: Gets a few files for each scan.
 
     Raises:
         InputError: A scan cannot be read, or none of them shows lungs.
     """
     found = []
     for case in scans.cases:
-        path = out / f"{case.series_uid}.npz"
+        path = out / f"{stem_of(case.series_uid)}.npz"
         if not path.exists():
             scene = _scene_of(case, scans)
             if scene is not None:
@@ -108,16 +150,16 @@ def load_scenes(scans: TrainingScans, out: Path) -> tuple[Scene, ...]:
 
 
 def read_scene(path: Path) -> Scene:
-    """Load a prepared scan, its voxels as a map of the file.
+    """Load a prepared scan; its voxels and places are left in their files.
 
     Raises:
         InputError: A file is absent or damaged.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        if "hu" not in arrays:
-            arrays["hu"] = np.load(path.with_suffix(".npy"), mmap_mode="r")
+            arrays: dict[str, Any] = {name: stored[name] for name in stored.files}
+        for name in (n for n in _LARGE if n not in arrays):
+            arrays[name] = Stored(_file_of(path, name))
         return Scene.from_arrays(arrays)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise InputError(
@@ -126,14 +168,20 @@ def read_scene(path: Path) -> Scene:
 
 
 def _write_scene(scene: Scene, path: Path) -> None:
-    """Write the voxels first: where the other file is, the scan is whole."""
+    """Write what is large first: where the other file is, the scan is whole."""
     arrays: dict[str, Any] = scene.to_arrays()
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path.with_suffix(".npy")) as file:
-            np.save(file, arrays.pop("hu"), allow_pickle=False)
+        for name in _LARGE:
+            with replacing(_file_of(path, name)) as file:
+                np.save(file, arrays.pop(name), allow_pickle=False)
         with replacing(path) as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def _file_of(path: Path, name: str) -> Path:
+    """Name the file of one large array of a scan."""
+    return path.with_suffix(".npy" if name == "hu" else f".{name}.npy")
 
 
 def _scene_of(case: ScanCase, scans: TrainingScans) -> Scene | None:

@@ -47,6 +47,7 @@ class Implant:
         center: Its middle in voxels.
         diameter_mm: Of the sphere of its volume.
         weight: How often it is drawn.
+        series_uid: The series that it was cut from, or "".
     """
 
     patient: str
@@ -55,6 +56,7 @@ class Implant:
     center: FloatArray
     diameter_mm: float
     weight: float
+    series_uid: str = ""
 
 
 def cut_implant(case: NoduleCase) -> Implant:
@@ -71,6 +73,7 @@ def cut_implant(case: NoduleCase) -> Implant:
         np.argwhere(cut.inside).mean(axis=0),
         case.diameter_mm,
         _SUBSOLID_WEIGHT if texture < _SUBSOLID_TEXTURE else 1.0,
+        case.series_uid,
     )
 
 

@@ -2,8 +2,9 @@
 
 run.toml    every setting, defaults too: `hilum train WHAT DATA OUT --settings` takes
 it
-run.json    what it ran on: the data set and its digest, versions, the command
-data.csv    the scans or nodules, their patients and folds
+run.json    what it ran on: the data set and its digests, versions, the command
+data.csv    the scans or nodules, their patients and folds; of scans the folds of the
+            data set's own, where it has any: others follow from the seed
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import io
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -21,8 +22,9 @@ from typing import Any, Literal
 
 import keras
 
+from hilum._names import name_of
 from hilum._version import __version__
-from hilum.datasets import folds_by_patient, open_dataset, read_nodules
+from hilum.datasets import DataSet, folds_by_patient, open_dataset, read_nodules
 from hilum.errors import InputError
 from hilum.formats.atomic import replacing, writing
 from hilum.settings import fill, read_settings, to_table, to_toml
@@ -41,6 +43,15 @@ SETTINGS: dict[str, type] = {
     "nodules": DetectionSettings,
     "segmentation": SegmentationSettings,
 }
+_LIST = "list of scans"
+_LEARNED = (
+    _LIST,
+    "annotations.csv",
+    "annotations_excluded.csv",
+    "candidates_V2.csv",
+    "nodules.csv",
+)
+_DESCRIPTION = {"run.toml", "run.json", "data.csv"}
 _PACKAGES = ("keras", "tensorflow-cpu", "tensorflow", "numpy", "scipy")
 
 
@@ -106,7 +117,8 @@ def train(
         The figures.
 
     Raises:
-        InputError: The data cannot be used, or `out` holds a run of other settings.
+        InputError: The data cannot be used, or `out` holds a run of other settings or
+            on other data.
     """
     settings = settings if settings is not None else SETTINGS[what]()
     run = run or RunSettings()
@@ -153,7 +165,7 @@ def _check_folder(what: str, out: Path, settings: Any, run: RunSettings) -> None
         begun, how = read_run_settings(what, path)
         if begun != settings or how.precision != run.precision:
             raise InputError(
-                f"`{out.name}` holds a run with other settings, in run.toml. "
+                f"`{name_of(out)}` holds a run with other settings, in run.toml. "
                 "Choose another folder, or delete that one."
             )
 
@@ -170,13 +182,16 @@ def _describe(
     what: str, data: Path, out: Path, settings: Any, command: Sequence[str]
 ) -> None:
     """Write run.json and data.csv."""
-    if what == "nodules":
-        found = open_dataset(data)
+    is_cut = (data / "nodules.csv").is_file()
+    found = None if is_cut and what != "nodules" else open_dataset(data)
+    digests = _digests(data, found)
+    _refuse_other(out, digests)
+    if what == "nodules" and found is not None:
         layout = str(found.layout)
         rows = [(c.id, c.patient, c.fold or "") for c in found]
     else:
         cases = read_nodules(nodules_of(data, out))
-        layout = "nodules" if (data / "nodules.csv").is_file() else "lidc"
+        layout = "nodules" if found is None else str(found.layout)
         seed = settings.seed if what == "malignancy" else settings.fit.seed
         folds = folds_by_patient(cases, settings.folds, seed).tolist()
         rows = [(c.name, c.patient, str(f)) for c, f in zip(cases, folds, strict=True)]
@@ -194,7 +209,7 @@ def _describe(
             "cases": len(rows),
             "patients": len({row[1] for row in rows}),
             "cases_sha256": hashlib.sha256(table).hexdigest(),
-            "tables_sha256": _digests(Path(data)),
+            "tables_sha256": digests,
         },
         "python": platform.python_version(),
         "machine": platform.platform(),
@@ -206,13 +221,42 @@ def _describe(
             file.write(content)
 
 
-def _digests(data: Path) -> dict[str, str]:
-    """Digest the tables of a data set."""
+def _digests(data: Path, found: DataSet | None) -> dict[str, str]:
+    """Digest what a run learns from, pixels apart: tables, reader files, the list."""
     root = data if data.is_dir() else data.parent
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(root.glob("*.csv"))
-    }
+    paths = {path.name: path for path in sorted(root.glob("*.csv"))}
+    digests = {}
+    if found is not None:
+        names = "\n".join(f"{c.id},{c.patient},{c.fold or ''}" for c in found)
+        digests[_LIST] = hashlib.sha256(names.encode("utf-8", "replace")).hexdigest()
+        more = (found.readings, found.candidates, found.excluded)
+        paths |= {path.name: path for path in more if path and path.is_file()}
+    return digests | {name: _digest(path) for name, path in paths.items()}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _refuse_other(out: Path, digests: Mapping[str, str]) -> None:
+    """Refuse a folder that a run on other data was begun in.
+
+    What was prepared and learned there would go on as if it were of these data.
+    """
+    if not {path.name for path in out.iterdir()} - _DESCRIPTION:
+        return
+    try:
+        begun = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        before = dict(begun["data"]["tables_sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    changed = [n for n in _LEARNED if before.get(n, "") != digests.get(n, "")]
+    if changed:
+        raise InputError(
+            f"`{name_of(out)}` holds a run on other data: {changed[0]} is not what it "
+            "was. Choose another folder, or delete that one."
+        )
 
 
 def _versions() -> dict[str, str]:

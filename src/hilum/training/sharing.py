@@ -31,13 +31,14 @@ def shared(devices: int = 1, *, precision: str = "float32") -> Iterator[None]:
     """Train what is built and fitted in this block on several devices.
 
     Args:
-        devices: How many: graphics processors where there are as many, else equal
-            parts of the processor.
+        devices: How many: graphics processors where there are any, else equal parts
+            of the processor.
         precision: One of `PRECISIONS`, of what is built in the block.
 
     Raises:
-        InputError: There is no such precision or no device, or TensorFlow is already
-            at work and has too few devices, or there are fewer cores than that.
+        InputError: There is no such precision or no device, there are fewer graphics
+            processors or, without any, fewer cores, or TensorFlow is already at work
+            and has too few devices.
     """
     if precision not in PRECISIONS:
         raise InputError(
@@ -129,6 +130,12 @@ def _strategy(devices: int) -> Any:
     cards = tf.config.list_physical_devices("GPU")
     if len(cards) >= devices:
         return tf.distribute.MirroredStrategy([f"GPU:{n}" for n in range(devices)])
+    if cards:
+        raise InputError(
+            f"There are {len(cards)} graphics processors, not {devices}. Ask for as "
+            "many as there are; with CUDA_VISIBLE_DEVICES=-1 parts of the processor "
+            "share the work."
+        )
     cores = count_cores()
     if devices > cores:
         raise InputError(
