@@ -30,16 +30,18 @@ def find_scans(folder: Path) -> Iterator[Path]:
         folder: However nested; links to folders are not followed.
 
     Returns:
-        Files that `hilum.formats.read_volume` reads, and folders with slices.
+        Folders with slices, each before the files of volumes that lie in it, and
+        files that `hilum.formats.read_volume` reads. A volume beside slices is often
+        a mask, but may be a scan: it is given too.
     """
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         names = sorted(n for n in files if not n.startswith(".") and not is_junk(n))
         place = Path(root)
-        volumes = [place / n for n in names if is_volume_file(place / n)]
-        yield from volumes
-        if not volumes and has_slices(place, names):
+        volumes = [n for n in names if is_volume_file(place / n)]
+        if has_slices(place, [n for n in names if n not in volumes]):
             yield place
+        yield from (place / n for n in volumes)
 
 
 def has_slices(folder: Path, names: list[str]) -> bool:
