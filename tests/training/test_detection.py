@@ -289,7 +289,7 @@ def test_a_run_from_end_to_end(tmp_path, eagerly):
         header = ["seriesuid", "coordX", "coordY", "coordZ", "diameter_mm"]
         csv.writer(file).writerows([header, *rows])
     settings = DetectionSettings(
-        fit=FitSettings(epochs=2), mining=1, crops=16, filters=(4, 4, 8, 8), folds=2
+        fit=FitSettings(epochs=1), mining=1, crops=8, filters=(4, 4, 8, 8), folds=2
     )
     figures = train_nodules(data, tmp_path / "run", settings=settings)
     assert figures["scans"] == 2
