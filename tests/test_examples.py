@@ -4,11 +4,14 @@ import csv
 import runpy
 from pathlib import Path
 
+import pytest
+
 import hilum
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+@pytest.mark.slow
 def test_a_bad_scan_is_a_row(tmp_path):
     scans = tmp_path / "scans"
     settings = hilum.PhantomSettings(

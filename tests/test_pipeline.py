@@ -71,6 +71,7 @@ def test_same_input_same_result_and_the_input_is_not_touched(phantom, assessment
     np.testing.assert_array_equal(phantom.volume.hu, before)
 
 
+@pytest.mark.slow
 def test_the_origin_of_the_patient_does_not_matter(phantom, assessment):
     shift = np.array([100.0, -50.0, 1000.0])
     affine = phantom.volume.grid.affine.copy()
@@ -389,6 +390,7 @@ def assert_same(a, b, rel=1e-4):
         assert a == b
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "suffix",
     [

@@ -17,6 +17,7 @@ from hilum.batch.running import share_cores
 from hilum.errors import InputError, WeightsError
 
 
+@pytest.mark.slow
 def test_a_bad_a_hanging_and_a_huge_scan_are_failures_and_not_the_end(cohort, tmp_path):
     table, out = (
         cohort("ok", "bad", "hang", "ok", "huge", "crash", "ok"),

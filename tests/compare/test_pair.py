@@ -26,6 +26,8 @@ from hilum.phantom import (
 )
 from hilum.report.page import render_page
 
+pytestmark = pytest.mark.slow
+
 SEED = 21
 SETTINGS = PhantomSettings(seed=SEED, shape=(90, 128, 128), spacing_mm=(3.5, 2.8, 2.8))
 TIMES = (2.2, 1.0, 1.0, 1.0)

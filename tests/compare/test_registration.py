@@ -13,6 +13,8 @@ from hilum.errors import InputError
 from hilum.phantom import PhantomSettings, default_lesions, make_phantom
 from hilum.volume import Mask
 
+pytestmark = pytest.mark.slow
+
 SEED = 7
 SETTINGS = PhantomSettings(seed=SEED, shape=(90, 128, 128), spacing_mm=(3.5, 2.8, 2.8))
 

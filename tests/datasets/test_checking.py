@@ -14,6 +14,7 @@ from hilum.errors import InputError
 from hilum.sources import read_ct
 
 
+@pytest.mark.slow
 def test_a_sound_data_set_is_sound(example):
     check = check_dataset(example("boxes"))
     assert check.ok

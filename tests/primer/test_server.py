@@ -180,6 +180,7 @@ def test_leaving_ends_what_trains(monkeypatch):
     assert process.poll() is not None
 
 
+@pytest.mark.slow
 def test_a_training_ends_when_told_or_when_time_is_up():
     pytest.importorskip("keras", reason="Keras is not installed")
     rng = np.random.default_rng(0)

@@ -259,6 +259,7 @@ def same(before, after):
     return before == after and before.PatientName == after.PatientName
 
 
+@pytest.mark.slow
 def test_orthanc_takes_and_gives_by_dimse(orthanc, case, out, tmp_path):
     argv = (need("storescu"), "-R", "127.0.0.1", orthanc.dicom_port)
     said = run(*argv, *case.source.iterdir(), *files_of(out))

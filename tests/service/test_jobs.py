@@ -196,6 +196,7 @@ def test_full_disk_holds_work_back_and_work_goes_on(jobs, tmp_path, monkeypatch)
     assert (job.state, job.error) == ("done", None)
 
 
+@pytest.mark.slow
 def test_job_that_lost_its_workflow_is_begun_again(jobs, tmp_path):
     study = make_study(tmp_path / "a", "orphan")
     digest, size = digest_study(study)
@@ -205,6 +206,7 @@ def test_job_that_lost_its_workflow_is_begun_again(jobs, tmp_path):
     assert jobs.wait(digest[:32], timeout_s=30).state == "done"
 
 
+@pytest.mark.slow
 def test_job_whose_workflow_ended_without_a_word_is_begun_anew(
     jobs, tmp_path, monkeypatch
 ):

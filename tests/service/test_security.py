@@ -417,6 +417,7 @@ def test_one_address_holds_so_many_connections(jobs, monkeypatch):
 # Limits and logs ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_too_many_requests_are_told_to_wait(jobs):
     with jobs.client(WebSettings(requests_per_s=0.01)) as client:
         answers = [client.get("/api/health") for _ in range(110)]

@@ -357,6 +357,7 @@ def test_sent_names_are_forgotten(client, jobs):
     assert not [name for name in names if "DOE" in name]
 
 
+@pytest.mark.slow
 def test_twenty_uploads_at_once_lose_nothing_and_leave_the_page_quick(jobs):
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 

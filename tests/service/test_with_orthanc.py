@@ -28,10 +28,13 @@ from hilum.service.pacs import (
 )
 from hilum.service.pacs.peers import PeerError
 
-pytestmark = pytest.mark.filterwarnings(
-    # pynetdicom lets go of a socket that found nobody without closing it
-    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        # pynetdicom lets go of a socket that found nobody without closing it
+        "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 PRIOR = f"{STUDY}.50"
 NOW = SeriesSpec(tags={"StudyDate": "20030101"})
 BEFORE = replace(

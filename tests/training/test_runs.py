@@ -200,6 +200,7 @@ def test_unknown_tables_are_refused(tmp_path):
         read_run_settings("nodules", path)
 
 
+@pytest.mark.slow
 def test_scans_of_luna16_come_with_traps_and_official_folds(example, tmp_path):
     scans = read_training_scans(example("luna16"))
     assert len(scans.cases) == 3
