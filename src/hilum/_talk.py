@@ -64,30 +64,27 @@ class Talk(AbstractContextManager["Talk"]):
             self._status.update(f"hilum: {STAGES.get(stage, stage)} …")
 
     def at(self, text: str) -> None:
-        """Say how far the stage is; where no line moves, twice a minute."""
+        """Say how far the stage is, by its name."""
         stage = STAGES.get(self._stage or "", self._stage or "")
+        self.tell(f"{stage}: {text}", every_s=_EVERY_SECONDS)
+
+    def tell(self, text: str, *, every_s: float) -> None:
+        """Say how far something is: on the moving line, or seldom by lines.
+
+        Args:
+            text: What the line says.
+            every_s: Least seconds between two lines where none moves.
+        """
         if self._status is not None:
-            self._status.update(f"hilum: {stage}: {text} …")
-        elif not self._quiet and perf_counter() - self._said > _EVERY_SECONDS:
+            self._status.update(f"hilum: {text}")
+        elif not self._quiet and perf_counter() - self._said >= every_s:
             self._said = perf_counter()
-            sys.stderr.write(f"hilum: {stage}: {text}\n")
+            sys.stderr.write(f"hilum: {text}\n")
 
     def say(self, text: str) -> None:
         """Say something that is not progress."""
         self._finish()
         if not self._quiet:
-            sys.stderr.write(f"hilum: {text}\n")
-
-    @property
-    def is_moving(self) -> bool:
-        """Whether there is a line that moves."""
-        return self._status is not None
-
-    def move(self, text: str) -> None:
-        """Say how far the stage is: on the moving line, or as a line of its own."""
-        if self._status is not None:
-            self._status.update(f"hilum: {text}")
-        elif not self._quiet:
             sys.stderr.write(f"hilum: {text}\n")
 
     def _finish(self) -> None:

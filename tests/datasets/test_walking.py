@@ -1,5 +1,6 @@
 """Which scans a folder holds."""
 
+from hilum.datasets.plain import read_plain
 from hilum.datasets.walking import find_scans
 
 
@@ -23,3 +24,16 @@ def test_what_is_hidden_or_no_scan_is_passed_over(tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "labels.csv").write_text("id,cancer\n")
     assert list(find_scans(tmp_path)) == []
+
+
+def test_a_plain_folder_keeps_slices_beside_a_mask(tmp_path):
+    slices(tmp_path / "one" / "ct")
+    (tmp_path / "one" / "ct" / "lungs.nii.gz").write_bytes(b"")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "ct.mha").write_bytes(b"")
+    found = [(c.id, c.patient, c.source.name) for c in read_plain(tmp_path)]
+    assert found == [
+        ("one", "one", "one"),
+        ("one/ct/lungs", "one", "lungs.nii.gz"),
+        ("two", "two", "ct.mha"),
+    ]

@@ -17,16 +17,15 @@ from hilum.batch.order import Scan
 from hilum.batch.table import read_cohort_table
 from hilum.datasets import open_dataset
 from hilum.datasets.tables import columns_of
-from hilum.datasets.walking import find_scans
+from hilum.datasets.walking import bare_name, find_scans
 from hilum.dicom import choose_series, find_studies
 from hilum.dicom.glance import glance
 from hilum.dicom.looks import is_junk
 from hilum.errors import InputError
-from hilum.formats.files import EXTENSIONS
 
 _SUBSET = re.compile(r"subset\d+$")  # of LUNA16, whose lungs are .mhd too
 _ADDRESS = re.compile(r"dicomwebs?:/")
-_WHOLE = (*EXTENSIONS, ".zip")
+_TRIED = 5
 
 
 def find_cohort(cohort: str | Path) -> tuple[Scan, ...]:
@@ -154,8 +153,9 @@ def _studies_in(folder: Path) -> frozenset[str]:
     with os.scandir(folder) as entries:
         names = sorted(e.name for e in entries if e.is_file() and not is_junk(e.name))
     files = [folder / name for name in names if not name.startswith(".")]
-    found = (glance(files), glance(files[::-1]))
-    return frozenset(study for study in found if study is not None)
+    ends = (files[:_TRIED], files[::-1][:_TRIED])
+    found = (next(glance(some), None) for some in ends)
+    return frozenset(header.study_uid for header in found if header is not None)
 
 
 def _studies(leaves: list[_Leaf]) -> Iterator[tuple[Path, bool]]:
@@ -201,8 +201,7 @@ def _scan(root: Path, path: Path, series_uid: str | None = None) -> Scan:
     name = path.relative_to(root)
     patient = name.parts[0] if name.parts else root.absolute().name
     if len(name.parts) == 1 and not path.is_dir():
-        ending = max((e for e in _WHOLE if patient.lower().endswith(e)), key=len)
-        patient = patient[: -len(ending)]
+        patient = bare_name(patient)
     return Scan(
         name=name.as_posix(),
         source=str(path.absolute()),

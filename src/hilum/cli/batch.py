@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from hilum._talk import Talk
@@ -96,25 +95,15 @@ def _batch(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
         retry_failed=args.retry_failed,
     )
     talk("batch")
-    teller = _Teller(talk)
-    result = run_batch(args.cohort, args.out, settings=settings, progress=teller)
+    result = run_batch(
+        args.cohort,
+        args.out,
+        settings=settings,
+        progress=lambda at: talk.tell(progress_line(at), every_s=_EVERY_S),
+    )
     if result.failed:
         talk.say(f"{result.failed} of {result.scans} scans failed; see failures.csv.")
     return result.to_json()
-
-
-class _Teller:
-    """Tells how far a run is: all the time on a terminal, seldom elsewhere."""
-
-    def __init__(self, talk: Talk) -> None:
-        self._talk = talk
-        self._told = perf_counter()
-
-    def __call__(self, progress: BatchProgress) -> None:
-        now = perf_counter()
-        if self._talk.is_moving or now - self._told >= _EVERY_S:
-            self._told = now
-            self._talk.move(progress_line(progress))
 
 
 def progress_line(progress: BatchProgress) -> str:

@@ -19,6 +19,7 @@ from hilum.datasets.cases import Case, DataSet
 from hilum.datasets.lidc import Reading, ReadNodule
 from hilum.datasets.lidc_folder import load_readings
 from hilum.datasets.nodules import Ratings
+from hilum.datasets.tables import read_rows
 from hilum.errors import InputError
 from hilum.formats import write_mask, write_volume
 from hilum.formats.atomic import replacing, writing
@@ -74,7 +75,7 @@ def cut_nodules(
         done = out / "scans" / f"{stem_of(reading.series_uid)}.csv"
         if not done.exists():
             _write_table(done, list(_cut_case(case, reading, out)))
-        rows += _read_table(done)
+        rows += read_rows(done, ("file",))
     if not rows:
         raise InputError(
             f"The readers outlined no nodule in the {len(data)} scans of "
@@ -137,11 +138,6 @@ def _write_table(path: Path, rows: list[dict[str, str]]) -> None:
     writer.writerows(rows)
     with writing(path), replacing(path) as file:
         file.write(text.getvalue().encode())
-
-
-def _read_table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def _index(values: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Index:

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from hilum.datasets.pieces import read_piece, read_piece_mask
+from hilum.datasets.tables import NOTHING, number_in
 from hilum.errors import InputError
 from hilum.findings import Point, Record
 from hilum.volume import CTVolume, Mask
@@ -209,16 +210,4 @@ def _ratings(row: dict[str, str], line: int, column: str) -> Ratings:
 
 def _number(row: dict[str, str], column: str, line: int) -> float | None:
     """Read a number; None where the column or its value is missing."""
-    text = (row.get(column) or "").strip()
-    if not text or text.lower() in ("nan", "na", "none"):
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise InputError(
-            f"Line {line} of `nodules.csv` has {column} {text!r}; expected a number, "
-            "or nothing where it is not known."
-        )
-    return value
+    return number_in(row, column, f"Line {line} of `nodules.csv`", missing=NOTHING)

@@ -18,7 +18,7 @@ from pathlib import Path
 from hilum.datasets.cases import Case, DataSet, Gap
 from hilum.datasets.scans import NEEDED, read_scans
 from hilum.datasets.tables import Row, columns_of, number_in, read_rows
-from hilum.datasets.walking import has_scan, has_slices
+from hilum.datasets.walking import bare_name, find_scans, has_slices
 from hilum.errors import InputError
 from hilum.formats import is_volume_file
 
@@ -26,6 +26,7 @@ PATIENT_TABLES = ("patients.csv", "cohort.csv", "labels.csv")
 _KNOWN = ("id", "path", "source", "patient", "seriesuid", "cancer", "years", "event")
 _FOLDS = ("fold", "set")
 _ENDINGS = ("", ".nii.gz", ".nii", ".mha", ".mhd", ".npz", ".zip")
+"""In the order in which they are looked for."""
 
 
 def is_boxes(folder: Path) -> bool:
@@ -128,17 +129,18 @@ def _plain_cases(folder: Path) -> Iterator[Case]:
     for child in children:
         is_zip = child.suffix.lower() == ".zip" and child.is_file()
         if is_volume_file(child) or is_zip:
-            name = _bare(child.name)
+            name = bare_name(child.name)
             yield Case(id=name, patient=name, source=child)
         elif child.is_dir():
             volumes = [p for p in sorted(child.rglob("*")) if is_volume_file(p)]
-            for path in volumes:
-                one = len(volumes) == 1
-                inside = path.relative_to(child).as_posix()
-                name = child.name if one else f"{child.name}/{_bare(inside)}"
-                yield Case(id=name, patient=child.name, source=path)
-            if not volumes and has_scan(child):
+            slices = any(place.is_dir() for place in find_scans(child))
+            if slices:
                 yield Case(id=child.name, patient=child.name, source=child)
+            for path in volumes:
+                one = len(volumes) == 1 and not slices
+                inside = path.relative_to(child).as_posix()
+                name = child.name if one else f"{child.name}/{bare_name(inside)}"
+                yield Case(id=name, patient=child.name, source=path)
 
 
 def _source_of(folder: Path, row: Row, name: str) -> Path | None:
@@ -181,10 +183,3 @@ def _flag(row: Row, column: str, where: str) -> bool | None:
     if value not in (None, 0.0, 1.0):
         raise InputError(f"{where}: {column} is {value:g}; expected 0 or 1.")
     return None if value is None else value == 1
-
-
-def _bare(name: str) -> str:
-    """Take the ending of a volume file off its name."""
-    low = name.lower()
-    found = next((end for end in _ENDINGS[1:] if low.endswith(end)), "")
-    return name[: len(name) - len(found)] if found else name

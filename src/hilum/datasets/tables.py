@@ -13,8 +13,11 @@ from hilum.errors import InputError
 
 Row = dict[str, str]
 
-_MISSING = re.compile(r"|nan|na|none|\.[a-z_]?", re.IGNORECASE)
-"""What stands for no value; a dot and a letter say in SAS why there is none."""
+NOTHING = re.compile(r"|nan|na|none", re.IGNORECASE)
+"""What stands for no value."""
+
+_MISSING = re.compile(rf"{NOTHING.pattern}|\.[a-z_]?", re.IGNORECASE)
+"""The same, and as SAS has it: a dot, and a letter that says why there is none."""
 
 
 def read_rows(path: Path, needed: Sequence[str]) -> list[Row]:
@@ -66,13 +69,20 @@ def columns_of(path: Path) -> tuple[str, ...]:
         return ()
 
 
-def number_in(row: Mapping[str, str | None], column: str, where: str) -> float | None:
+def number_in(
+    row: Mapping[str, str | None],
+    column: str,
+    where: str,
+    *,
+    missing: re.Pattern[str] = _MISSING,
+) -> float | None:
     """Read a number of a row; None where the column or its value is missing.
 
     Args:
         row: Column to text.
         column: To read.
         where: What the row is, for the message, such as "Line 3 of `a.csv`".
+        missing: What stands for no value.
 
     Raises:
         InputError: The text is no finite number.
@@ -82,7 +92,7 @@ def number_in(row: Mapping[str, str | None], column: str, where: str) -> float |
         (61.0, None)
     """
     text = (row.get(column) or "").strip()
-    if _MISSING.fullmatch(text):
+    if missing.fullmatch(text):
         return None
     try:
         value = float(text)
@@ -90,8 +100,8 @@ def number_in(row: Mapping[str, str | None], column: str, where: str) -> float |
         value = math.nan
     if not math.isfinite(value):
         raise InputError(
-            f"{where}: {column} is {text[:40]!r}; expected a number, or nothing where "
-            "it is not known."
+            f"{where} has {column} {text[:40]!r}; expected a number, or nothing "
+            "where it is not known."
         )
     return value
 

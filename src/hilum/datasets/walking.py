@@ -11,16 +11,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from hilum.dicom.elements import NotDicomError
-from hilum.dicom.files import File, Opener
-from hilum.dicom.frames import read_headers
-from hilum.dicom.guard import guarded
+from hilum.dicom.glance import glance
 from hilum.dicom.headers import Header
-from hilum.dicom.looks import claims_dicom, is_junk
+from hilum.dicom.looks import claims_dicom, has_mark, is_junk
 from hilum.formats import is_volume_file
+from hilum.formats.files import EXTENSIONS
 
 _NOT_SLICES = (".csv", ".xml", ".txt", ".json", ".pdf", ".raw", ".zraw", ".md", ".zip")
 _TRIED = 3
+
+ENDINGS = (*EXTENSIONS, ".zip")
+"""Of scans that are one file."""
 
 
 def find_scans(folder: Path) -> Iterator[Path]:
@@ -68,30 +69,24 @@ def first_header(folder: Path) -> Header | None:
     """
     names = sorted(p.name for p in folder.iterdir() if p.is_file())
     likely = [n for n in names if not n.lower().endswith(_NOT_SLICES)]
-    with Opener() as opener:
-        for name in likely[:_TRIED]:
-            path = folder / name
-            found: list[Header] = []
-            with guarded(lambda _: None):
-                try:
-                    file = File(str(path), None, path.stat().st_size)
-                    found = read_headers(file, opener)
-                except NotDicomError:
-                    continue
-            if found and found[0].series_uid:
-                return found[0]
-    return None
+    found = glance([folder / name for name in likely[:_TRIED]])
+    return next((header for header in found if header.series_uid), None)
 
 
-def has_scan(folder: Path) -> bool:
-    """Tell whether there is any scan below a folder."""
-    return next(find_scans(folder), None) is not None
+def bare_name(name: str) -> str:
+    """Take the ending of a scan that is one file off its name.
+
+    Example:
+        >>> bare_name("a.nii.gz"), bare_name("b.ZIP"), bare_name("c.1")
+        ('a', 'b', 'c.1')
+    """
+    ends = (end for end in ENDINGS if name.lower().endswith(end))
+    return name[: len(name) - len(max(ends, key=len, default=""))]
 
 
 def _is_dicom(path: Path) -> bool:
     """Look for the mark that DICOM files have after 128 bytes."""
     try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
+        return has_mark(path)
     except OSError:
         return False

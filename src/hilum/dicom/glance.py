@@ -1,37 +1,32 @@
-"""A glance at a folder: of which study are the images that lie in it."""
+"""A glance at a folder: what the first of the images that lie in it are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hilum.dicom.elements import NotDicomError
 from hilum.dicom.files import File, Opener
 from hilum.dicom.frames import read_headers
 from hilum.dicom.guard import guarded
+from hilum.dicom.headers import Header
 
-_MOST_FILES = 5
 
-
-def glance(files: Sequence[Path]) -> str | None:
-    """Give the study of the first file that is DICOM.
+def glance(files: Sequence[Path]) -> Iterator[Header]:
+    """Give the first header of each file that is DICOM, as it is asked for.
 
     Args:
-        files: Of one folder; a few are tried, the others not opened.
-
-    Returns:
-        The StudyInstanceUID, "" where the file names none; None: none of the files
-        that were tried is DICOM.
+        files: Those to be tried, the next once its header is wanted. What cannot be
+            read is passed over.
     """
     with Opener() as opener:
-        for path in files[:_MOST_FILES]:
-            failures: list[str] = []
-            with guarded(failures.append):
+        for path in files:
+            headers: list[Header] = []
+            with guarded(lambda _: None):
                 try:
                     file = File(str(path), None, path.stat().st_size)
                     headers = read_headers(file, opener)
                 except NotDicomError:
                     continue
-                if headers:
-                    return headers[0].study_uid
-    return None
+            if headers:
+                yield headers[0]

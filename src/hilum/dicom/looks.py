@@ -1,8 +1,8 @@
-"""What a file that is no DICOM looks like, for messages."""
+"""What files look like: DICOM by name or mark, or else what, for messages."""
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 _STARTS = (
     (b"\x89PNG", "a PNG picture"),
@@ -55,6 +55,16 @@ def claims_dicom(name: str) -> bool:
         (True, False)
     """
     return PurePath(name).suffix.lower() in (".dcm", ".dic", ".dicom", ".ima")
+
+
+def has_mark(path: Path) -> bool:
+    """Tell whether a file has the mark of DICOM after its first 128 bytes.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
 
 
 def describe(head: bytes) -> str:

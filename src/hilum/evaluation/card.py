@@ -6,7 +6,6 @@ what the network was trained on, is a line to fill in, and stands there as unkno
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from hilum.datasets.tables import read_rows
 from hilum.errors import InputError
 from hilum.evaluation.detections import read_truth
 from hilum.formats.atomic import replacing, writing
-from hilum.runtime.weights import find_weights, parts_of
+from hilum.runtime.weights import digest_of, find_weights, parts_of
 
 FEW = 30
 """Parts of fewer cases are marked as too small to tell."""
@@ -232,8 +231,7 @@ def _source(path: Path) -> str:
     if path.is_dir():
         tables = sorted(path.glob("*.csv"))
         return "; ".join(_source(table) for table in tables) or f"`{name_of(path)}`"
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return f"`{name_of(path)}`, SHA-256 {digest[:16]}…"
+    return f"`{name_of(path)}`, SHA-256 {digest_of(path)[:16]}…"
 
 
 def _bins(bins: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -8,7 +8,7 @@ Sources:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,12 +130,7 @@ def froc(outcomes: Outcomes, *, rounds: int = 1000, seed: int = 0) -> FrocCurve:
     """
     curve = _curve_of(outcomes, _READ_AT)
     whole = curve(np.ones(outcomes.scans))
-    rng = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(rounds):
-        chosen = rng.integers(outcomes.scans, size=outcomes.scans)
-        times = np.bincount(chosen, minlength=outcomes.scans).astype(np.float64)
-        drawn.append(curve(times))
+    drawn = [curve(times) for times in _draws(outcomes.scans, rounds, seed)]
     curves = np.array([c for c in drawn if not np.isnan(c[0])] or [whole])
     low, high = np.percentile(curves, [2.5, 97.5], axis=0)
     count = int(outcomes.nodules.sum())
@@ -175,15 +170,18 @@ def compare_cpm(
     def difference(times: Floats) -> float:
         return float(curves[0](times).mean() - curves[1](times).mean())
 
-    values = [difference(np.ones(first.scans))]
-    rng = np.random.default_rng(seed)
-    for _ in range(rounds):
-        chosen = rng.integers(first.scans, size=first.scans)
-        times = np.bincount(chosen, minlength=first.scans).astype(np.float64)
-        values.append(difference(times))
-    found = np.array(values)
+    drawn = [difference(times) for times in _draws(first.scans, rounds, seed)]
+    found = np.array([difference(np.ones(first.scans)), *drawn])
     kept = found[~np.isnan(found)] if not np.isnan(found[0]) else found
     return _figure(kept, int(first.nodules.sum()))
+
+
+def _draws(scans: int, rounds: int, seed: int) -> Iterator[Floats]:
+    """Draw scans with replacement: how often each counts, a draw at a time."""
+    rng = np.random.default_rng(seed)
+    for _ in range(rounds):
+        chosen = rng.integers(scans, size=scans)
+        yield np.bincount(chosen, minlength=scans).astype(np.float64)
 
 
 def _curve_of(outcomes: Outcomes, read_at: Floats) -> Callable[[Floats], Floats]:

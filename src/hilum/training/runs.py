@@ -27,6 +27,7 @@ from hilum._version import __version__
 from hilum.datasets import DataSet, folds_by_patient, open_dataset, read_nodules
 from hilum.errors import InputError
 from hilum.formats.atomic import replacing, writing
+from hilum.runtime.weights import digest_of
 from hilum.settings import fill, read_settings, to_table, to_toml
 from hilum.training.detection import DetectionSettings, train_nodules
 from hilum.training.malignancy import MalignancySettings, train_malignancy
@@ -231,12 +232,7 @@ def _digests(data: Path, found: DataSet | None) -> dict[str, str]:
         digests[_LIST] = hashlib.sha256(names.encode("utf-8", "replace")).hexdigest()
         more = (found.readings, found.candidates, found.excluded)
         paths |= {path.name: path for path in more if path and path.is_file()}
-    return digests | {name: _digest(path) for name, path in paths.items()}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return digests | {name: digest_of(path) for name, path in paths.items()}
 
 
 def _refuse_other(out: Path, digests: Mapping[str, str]) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from hilum.dicom.looks import has_mark
 from hilum.dicomweb import Server, UnreachableError, send_files
 from hilum.errors import InputError
 from hilum.service.pacs.peers import Peer, PeerError, connect
@@ -88,13 +89,8 @@ def find_dicom(documents: Mapping[str, Path]) -> Iterator[Path]:
     for _, place in sorted(documents.items()):
         inside = sorted(place.rglob("*")) if place.is_dir() else [place]
         for path in inside:
-            if path.is_file() and _is_dicom(path):
+            if path.is_file() and has_mark(path):
                 yield path
-
-
-def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
 
 
 def send_to_node(peer: Peer, files: Sequence[Path], *, title: str = "HILUM") -> None:
