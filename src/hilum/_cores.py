@@ -1,9 +1,13 @@
-"""How many processor cores this process may keep busy."""
+"""How many processor cores this process may keep busy, and what they are good at."""
 
 from __future__ import annotations
 
 import os
 from threading import Lock
+
+BF16_UNITS = (("amx_bf16",), ("AuthenticAMD", "avx512_bf16"))
+"""What Linux says of processors that are faster in bf16: matrix units, or AMD's vector
+units, which take half the time of fp32. Others are slower in it."""
 
 
 class _Limit:
@@ -37,3 +41,17 @@ def limit_cores(cores: int | None) -> None:
     """
     with _Limit.lock:
         _Limit.cores = cores
+
+
+def gains_by_bf16(processor: str) -> bool:
+    """Tell whether a processor is faster in bf16 than in fp32.
+
+    Args:
+        processor: What Linux says of it in /proc/cpuinfo.
+
+    Example:
+        >>> gains_by_bf16("flags : fpu amx_bf16"), gains_by_bf16("flags : avx512_bf16")
+        (True, False)
+    """
+    words = set(processor.split())
+    return any(words.issuperset(units) for units in BF16_UNITS)

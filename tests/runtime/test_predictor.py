@@ -209,6 +209,8 @@ def test_an_export_to_another_kind_of_file_is_refused(saved, tmp_path):
     [
         ("bf16", "avx512_bf16 amx_tile amx_bf16", "bf16"),
         ("bf16", "avx512_bf16", "f32"),  # slower in it
+        ("bf16", "avx512_bf16\nvendor_id\t: AuthenticAMD", "bf16"),
+        ("bf16", "avx512f\nvendor_id\t: AuthenticAMD", "f32"),
         ("fp32", "amx_bf16", "f32"),
         ("int8", "amx_bf16", "f32"),
     ],

@@ -1,7 +1,7 @@
 """From `.keras` to OpenVINO IR, by Keras's own exporter, and compared with it.
 
 - `fp32`: the same numbers, to 1e-4.
-- `bf16`: computed in bfloat16 where the processor has matrix units for it, else in
+- `bf16`: computed in bfloat16 where the processor is faster in it, else in
   fp32; weights half as large.
 - `int8`: weights and activations in 8 bits, their ranges learned from `calibration`.
 
