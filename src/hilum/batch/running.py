@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
+from hilum._cgroup import memory_left_bytes
 from hilum._cores import count_cores
 from hilum._names import name_of
 from hilum.batch.cohort import find_cohort
@@ -323,10 +324,11 @@ def _orders(
 
 
 def _free_gb(meminfo: Path = Path("/proc/meminfo")) -> float:
-    """Read how much memory is free; infinite where the system does not tell."""
+    """Read how much memory is free, here and in a container; infinite: not told."""
+    left_gb = memory_left_bytes() / 1e9
     try:
         lines = meminfo.read_text().splitlines()
         kilobytes = next(int(x.split()[1]) for x in lines if x.startswith("MemAvail"))
     except (OSError, StopIteration, ValueError, IndexError):
-        return math.inf
-    return kilobytes * 1024 / 1e9
+        return left_gb
+    return min(kilobytes * 1024 / 1e9, left_gb)
