@@ -101,6 +101,9 @@ class RayWorker:
             outcome, files = ray.get(actor.run.remote(order, ahead))
         except ray.exceptions.RayTaskError as error:
             cause = error.cause
+            if isinstance(cause, GoneError):
+                self._end()
+                raise cause from None
             raise (cause if isinstance(cause, HilumError) else error) from None
         except ray.exceptions.RayError as error:
             self._end()
