@@ -401,7 +401,7 @@ def test_networks_get_no_more_threads_than_there_are_cores_to_keep_busy():
 
 def test_a_table_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "c.csv").write_bytes(b"source\n\xff\n")
-    with pytest.raises(InputError, match="as a table"):
+    with pytest.raises(InputError, match="must be a CSV"):
         read_cohort_table(tmp_path / "c.csv")
 
 
