@@ -81,7 +81,10 @@ class BatchSettings:
         for name in ("time_limit_s", "memory_limit_gb"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
-                raise InputError(f"`{name}` must be above 0; got {value}.")
+                raise InputError(
+                    f"`{name}` must be above 0, and finite; got {value}. For as good "
+                    "as no limit give a large number."
+                )
         if self.address is not None and self.engine != "ray":
             raise InputError("An address of a cluster needs the engine `ray`.")
 
