@@ -89,7 +89,7 @@ class RayWorker:
             ahead: The scan that will probably be next.
 
         Raises:
-            GoneError: The actor cannot be replaced.
+            GoneError: The actor cannot be replaced, or its machine starts no worker.
             InputError: A machine has another hilum than this one, or other weights.
             HilumError: No scan can be assessed.
         """
