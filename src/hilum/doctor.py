@@ -188,7 +188,7 @@ def check_machine(cores: int, memory_gb: float, processor: str) -> Iterator[Chec
     else:
         state = "ok" if memory_gb >= _USUAL_GB else "note"
         state = "broken" if memory_gb < _LEAST_GB else state
-        more = "close other programs, or use a machine with more"
+        more = "close other programs, or use a machine or container with more"
         mend = "" if state == "ok" else f"A scan needs up to {_LEAST_GB:g} GB: {more}."
         yield Check(name="memory", state=state, found=f"{memory_gb:.1f} GB", mend=mend)
     if "amx_bf16" in processor:

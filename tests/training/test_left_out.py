@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +12,16 @@ from hilum.datasets import read_nodules
 from hilum.datasets.left_out import LeftOut, read_left_out, write_left_out
 from hilum.datasets.scans import ScanCase
 from hilum.errors import InputError
+from hilum.findings import Annotation
 from hilum.formats import write_volume
 from hilum.phantom import PhantomSettings, make_phantom
 from hilum.space import Grid
-from hilum.training.detection import DetectionSettings, train_nodules
+from hilum.training.detection import (
+    DetectionSettings,
+    _folds_of,
+    _readable,
+    train_nodules,
+)
 from hilum.training.detection_data import (
     TrainingScans,
     load_scenes,
@@ -28,6 +35,7 @@ from hilum.volume import CTVolume
 
 HEADER = "seriesuid,coordX,coordY,coordZ,diameter_mm"
 SMALL = PhantomSettings(seed=1, shape=(40, 64, 64), spacing_mm=(7.0, 5.6, 5.6))
+UNSEEN = LeftOut("p1", "no-lungs", "")
 QUICK = DetectionSettings(
     fit=FitSettings(epochs=1), mining=0, crops=8, filters=(4, 4, 8, 8), folds=2
 )
@@ -108,6 +116,40 @@ def test_a_run_says_what_it_left_out(capsys, caplog, cohort, tmp_path, eagerly):
     assert main(words) == 0
     assert json.loads(capsys.readouterr().out)["left_out"] == figures["left_out"]
     assert (out / "predictions.csv").read_bytes() == before
+
+
+def marked(patient, nodules=1):
+    point = Annotation(patient, (0.0, 0.0, 0.0), 5.0)
+    return ScanCase(
+        series_uid=patient,
+        patient=patient,
+        source=Path(patient),
+        annotations=(point,) * nodules,
+    )
+
+
+def test_folds_of_the_data_set_hold_while_each_has_a_patient():
+    cases = tuple(marked(f"p{n}") for n in range(6))
+    own = {f"p{n}": n % 3 for n in range(6)}
+    settings = DetectionSettings(folds=3)
+    whole = TrainingScans(cases=cases, folds=own)
+    assert _folds_of(whole, settings) == own
+    fewer = _readable(whole, [LeftOut("p0", "unreadable", ""), UNSEEN])
+    assert [c.patient for c in fewer.cases] == ["p1", "p2", "p3", "p4", "p5"]
+    assert _folds_of(fewer, settings) == own  # p3 is still in fold 0
+    gone = [LeftOut(f"p{n}", "unreadable", "") for n in (0, 3)]
+    dealt = _folds_of(_readable(whole, gone), settings)
+    assert sorted(dealt.values()) == [0, 0, 1, 2]
+
+
+def test_nodules_in_lungs_that_are_not_found_are_dealt_last():
+    # by nodules alone p1 would come before p2, and share no fold with p0
+    counts = {"p0": 9, "p1": 8, "p2": 5, "p3": 4}
+    scans = TrainingScans(cases=tuple(marked(p, n) for p, n in counts.items()))
+    hidden = [LeftOut("p1", "no-lungs", "")]
+    folds = _folds_of(scans, DetectionSettings(folds=2), hidden)
+    assert folds["p0"] != folds["p2"]
+    assert len(set(folds.values())) == 2
 
 
 @pytest.mark.slow

@@ -317,6 +317,8 @@ def _refuse(message: dict[str, Any]) -> None:
 
 
 def _ended(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "ended by signal 9, as where memory runs out"
     return f"ended by signal {-code}" if code < 0 else f"ended by exit code {code}"
 
 
