@@ -142,7 +142,7 @@ def train(
             _note(out, left_out)
 
         for gap in _describe(what, data, out, settings, command, told=tell):
-            _LOG.warning("%s", gap.message)
+            _LOG.warning("In the data set: %s", gap.message)
         _note(out, left_out)
         _write_settings(what, out, settings, run)
         callbacks = [EventLog()] if run.tensorboard else []
