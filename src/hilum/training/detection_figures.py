@@ -44,7 +44,8 @@ def deal_patients(
     if folds and not 2 <= folds <= len(nodules):
         raise InputError(
             f"Cannot deal {len(nodules)} patients into {folds} folds; expected at "
-            "least 2 folds and a patient for each, or 0 for no folds."
+            "least 2 folds and a patient for each, or 0 for no folds. What is prepared "
+            "serves other settings too."
         )
     order = np.random.default_rng(seed).permutation(sorted(nodules)).tolist()
     order.sort(key=lambda patient: -nodules[patient])

@@ -59,6 +59,8 @@ _LEARNED = (
     "nodules.csv",
 )
 _DESCRIPTION = {"run.toml", "run.json", "data.csv"}
+_PREPARED = {"scenes", "nodules"}
+"""What a run prepares first: it follows from the data, whatever the settings."""
 _PACKAGES = ("keras", "tensorflow-cpu", "tensorflow", "numpy", "scipy")
 
 
@@ -178,13 +180,15 @@ def _train(
 
 
 def _check_folder(what: str, out: Path, settings: Any, run: RunSettings) -> None:
-    """Make the folder, or refuse one whose run.toml says something else."""
+    """Make the folder, or refuse one where other settings were trained with."""
     path = out / "run.toml"
     with writing(path):
         out.mkdir(parents=True, exist_ok=True)
     if path.exists():
         begun, how = read_run_settings(what, path)
-        if begun != settings or how.precision != run.precision:
+        trained = {p.name for p in out.iterdir()} - _DESCRIPTION - _PREPARED
+        is_other = begun != settings or how.precision != run.precision
+        if is_other and trained:
             raise InputError(
                 f"`{name_of(out)}` holds a run with other settings, in run.toml. "
                 "Choose another folder, or delete that one."
