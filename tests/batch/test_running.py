@@ -249,7 +249,7 @@ def test_results_do_not_go_among_the_scans(cohort, tmp_path):
     assert not (folder / "deep").exists()
     (tmp_path / "link").symlink_to(folder)
     with pytest.raises(InputError, match="lies in the folder of the cohort"):
-        run(folder, tmp_path / "link" / "out")
+        run(folder, str(tmp_path / "link" / "out"))
     assert run(folder / "cohort.csv", folder / "out").assessed == 1  # by a table
 
 

@@ -152,7 +152,7 @@ class BatchProgress:
 
 def run_batch(
     cohort: str | Path,
-    out: Path,
+    out: str | Path,
     *,
     settings: BatchSettings | None = None,
     progress: Callable[[BatchProgress], None] | None = None,
@@ -171,7 +171,7 @@ def run_batch(
         MissingDependencyError: The engine or a document needs what is not installed.
         WeightsError: The weights are absent or damaged.
     """
-    how, start = settings or BatchSettings(), perf_counter()
+    how, start, out = settings or BatchSettings(), perf_counter(), Path(out)
     parse_formats(",".join(how.formats))
     pipeline = Pipeline.from_file(how.settings) if how.settings else Pipeline()
     pipeline.check()
