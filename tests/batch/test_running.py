@@ -97,6 +97,17 @@ def test_where_no_worker_comes_up_any_more_what_is_done_stays(
     assert (again.resumed, again.assessed) == (1, 2)
 
 
+def test_a_worker_that_takes_too_long_to_come_up_is_ended(cohort, monkeypatch):
+    cohort("ok")  # where the stand-in is found
+    monkeypatch.setattr(hand, "_START_AGAIN_S", ())
+    monkeypatch.setattr(hand, "START_S", 0.0)
+    order = Order(number=1, scan=Scan(name="a", source="a"), out="/nowhere")
+    worker = Hand(HandSettings(assessor=STAND_IN))
+    with pytest.raises(GoneError, match=r"in 1 tries; .* it was not ready in 0 s\."):
+        worker.run(order, None)
+    assert worker._process is None
+
+
 def test_a_system_without_room_for_a_worker_is_told(tmp_path, monkeypatch):
     def full(*_args, **_named):
         raise BlockingIOError(11, "Resource temporarily unavailable")

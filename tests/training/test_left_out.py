@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from hilum.cli import main
-from hilum.datasets import read_nodules
+from hilum.datasets import open_dataset, read_nodules
+from hilum.datasets.cutting import cut_nodules
 from hilum.datasets.left_out import LeftOut, read_left_out, write_left_out
 from hilum.datasets.scans import ScanCase
 from hilum.errors import InputError
@@ -190,6 +191,18 @@ def test_outlines_of_scans_that_cannot_be_read_are_left_out(caplog, example, tmp
     assert "is left out (unreadable): " in caplog.text
     (item,) = read_left_out(out / "nodules")
     assert item.series_uid not in {c.series_uid for c in read_nodules(out / "nodules")}
+
+
+def test_without_a_scan_that_can_be_read_there_is_nothing_to_cut(example, tmp_path):
+    data = shutil.copytree(example("lidc"), tmp_path / "data")
+    for folder in {path.parent for path in data.rglob("*.dcm")}:
+        for path in sorted(folder.iterdir())[:-1]:
+            path.unlink()
+    told = []
+    with pytest.raises(InputError, match="3 of 3 scans cannot be read"):
+        cut_nodules(open_dataset(data), tmp_path / "out", told=told.append)
+    assert [item.reason for item in told] == ["unreadable"] * 3
+    assert not (tmp_path / "out" / "nodules.csv").exists()
 
 
 def test_boxes_of_readers_in_a_scan_that_cannot_be_read_are_left_out(example, tmp_path):
