@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.encaps import encapsulate
 
-from hilum.dicom import _decoder, decoders, elements, read_dicom
+from hilum.dicom import _decoder, decoders, elements, pixels, read_dicom
 from hilum.dicom.choice import rank_kernel
 from hilum.dicom.decoders import Decoder, count_processes
 from hilum.dicom.elements import DamagedError, NotDicomError, scan_file
@@ -428,6 +428,14 @@ def test_the_size_of_the_answer_is_checked(monkeypatch):
 def test_more_processes_for_more_frames_never_more_than_cores(monkeypatch):
     monkeypatch.setattr(decoders.os, "sched_getaffinity", lambda _: range(4))
     assert [count_processes(n) for n in (1, 47, 48, 95, 96, 5000)] == [1, 1, 2, 3, 4, 4]
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (3, 3), (16, 4)])
+def test_slices_are_read_by_no_more_threads_than_there_are_cores(
+    monkeypatch, cores, threads
+):
+    monkeypatch.setattr(pixels, "count_cores", lambda: cores)
+    assert pixels.count_readers(200, is_packed=False) == threads
 
 
 SCRIPT = """

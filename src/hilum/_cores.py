@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
+from functools import cache
 from threading import Lock
+
+from hilum._cgroup import cores_allowed
 
 BF16_UNITS = (("amx_bf16",), ("AuthenticAMD", "avx512_bf16"))
 """What Linux says of processors that are faster in bf16: matrix units, or AMD's vector
@@ -20,11 +24,21 @@ class _Limit:
 def count_cores() -> int:
     """Count the cores that this process may use, at least 1.
 
-    The system may keep a process to some cores, and `limit_cores` to fewer.
+    The system may keep a process to some cores, a container to the time of fewer (a
+    part of a core counts as one), and `limit_cores` to fewer still.
     """
     free = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     found = free or os.cpu_count() or 1
+    quota = _quota()
+    if quota < found:
+        found = math.ceil(quota)
     return max(1, min(found, _Limit.cores or found))
+
+
+@cache
+def _quota() -> float:
+    """Read once what a container leaves: it is asked for often, and seldom changes."""
+    return cores_allowed()
 
 
 def cores_limit() -> int | None:

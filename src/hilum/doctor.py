@@ -21,6 +21,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
+from hilum._cgroup import memory_limit_bytes
 from hilum._cores import count_cores, gains_by_bf16
 from hilum.errors import HilumError, MissingDependencyError, WeightsError
 from hilum.records import Record
@@ -176,7 +177,7 @@ def check_machine(cores: int, memory_gb: float, processor: str) -> Iterator[Chec
 
     Args:
         cores: That this process may use.
-        memory_gb: Of the machine; NaN where the system does not tell.
+        memory_gb: Of the machine or container; NaN where the system does not tell.
         processor: What Linux says of it.
     """
     slow = "A scan takes longer with one core." if cores < 2 else ""
@@ -187,7 +188,7 @@ def check_machine(cores: int, memory_gb: float, processor: str) -> Iterator[Chec
     else:
         state = "ok" if memory_gb >= _USUAL_GB else "note"
         state = "broken" if memory_gb < _LEAST_GB else state
-        more = "close other programs, or use a machine with more"
+        more = "close other programs, or use a machine or container with more"
         mend = "" if state == "ok" else f"A scan needs up to {_LEAST_GB:g} GB: {more}."
         yield Check(name="memory", state=state, found=f"{memory_gb:.1f} GB", mend=mend)
     if gains_by_bf16(processor):
@@ -335,11 +336,16 @@ def _version(package: str) -> str:
 
 
 def _total_gb() -> float:
-    """Read the memory of the machine; NaN where the system does not tell."""
+    """Read the memory of the machine, or of the container where that is less.
+
+    NaN where the system does not tell.
+    """
+    limit = memory_limit_bytes()
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
-        return math.nan
+        return limit / 1e9 if math.isfinite(limit) else math.nan
+    return min(there, limit) / 1e9
 
 
 def _processor(info: Path = Path("/proc/cpuinfo")) -> str:

@@ -53,6 +53,18 @@ class StandIn:
         return Outcome(row=row_of(order.number, result), seconds={"read": 0.25})
 
 
+class Tired(StandIn):
+    """Does not come up as often as the file that TIRED names has letters."""
+
+    def __init__(self, settings):
+        mark = Path(os.environ["TIRED"])
+        left = mark.read_text()
+        mark.write_text(left[1:])
+        if left:
+            os._exit(7)
+        super().__init__(settings)
+
+
 def assessment(order):
     """Make one that tells scans apart."""
     p = order.number / 1000

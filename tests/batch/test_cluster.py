@@ -18,7 +18,7 @@ import hilum
 from hilum import _optional
 from hilum.batch import cluster
 from hilum.batch.cluster import RayWorker, Station, cores_each, ray_workers
-from hilum.batch.hand import HandSettings
+from hilum.batch.hand import GoneError, HandSettings
 from hilum.batch.order import Order, Outcome, Scan, row_of
 from hilum.errors import InputError, MissingDependencyError
 
@@ -203,6 +203,22 @@ def test_who_was_stopped_starts_no_other_actor_and_writes_nothing(
     assert worker.run(order, None).failure.kind == "lost"
     assert worker.run(order, None).failure.kind == "lost"
     assert (ray.killed, list(tmp_path.iterdir())) == (1, [])
+
+
+def test_a_machine_where_no_worker_comes_up_leaves_its_orders_to_others(
+    tmp_path, monkeypatch
+):
+    def not_started():
+        error = FakeRay.exceptions.RayTaskError()
+        error.cause = GoneError("A worker could not be started.")
+        raise error
+
+    order = Order(number=1, scan=Scan(name="x", source="/c/x"), out=str(tmp_path))
+    ray = FakeRay(cluster._installed(), not_started)
+    monkeypatch.setattr(cluster, "_ray", lambda: ray)
+    with pytest.raises(GoneError, match="could not be started"):
+        RayWorker(HandSettings()).run(order, None)
+    assert ray.killed == 1
 
 
 def test_a_machine_with_another_hilum_is_refused(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from hilum.batch import find_cohort
 from hilum.batch.table import read_cohort_table
 from hilum.clinical.facts import Facts
+from hilum.dicom.glance import glance
 from hilum.errors import InputError
 
 
@@ -56,6 +57,33 @@ def test_a_folder_that_mixes_studies_is_a_scan_each(tmp_path):
         ("all", "1.1.1"),
         ("all", "1.2.1"),
     ]
+
+
+def test_a_study_amid_the_files_of_another_is_found(tmp_path):
+    for number, study in enumerate("112133211", start=1):
+        write_slice(tmp_path / "all" / f"{number}.dcm", f"1.{study}", f"1.{study}.9")
+    found = find_cohort(tmp_path)
+    assert [s.series_uid for s in found] == ["1.1.9", "1.2.9", "1.3.9"]
+
+
+@pytest.mark.parametrize(
+    ("place", "count"), [("1.1", 2), ("1.1/a", 2), ("a/1.1.9", 2), ("a/b", 9)]
+)
+def test_folders_called_after_what_is_in_them_are_taken_by_their_name(
+    tmp_path, monkeypatch, place, count
+):
+    for number in range(1, 8):
+        write_slice(tmp_path / place / f"{number}.dcm", "1.1", "1.1.9")
+    read = []
+
+    def counted(files):
+        for header in glance(files):
+            read.append(header)
+            yield header
+
+    monkeypatch.setattr("hilum.batch.cohort.glance", counted)
+    assert len(find_cohort(tmp_path)) == 1
+    assert len(read) == count
 
 
 def test_files_zips_and_what_only_claims_to_be_dicom_are_scans(tmp_path):
@@ -130,6 +158,18 @@ def test_a_scan_that_a_table_of_patients_names_twice_is_refused(tmp_path):
     table.write_text("id,path\na,x.mha\nb,x.mha\n")
     with pytest.raises(InputError, match="names a scan twice"):
         find_cohort(table)
+
+
+def test_lines_of_patients_whose_scan_is_absent_are_scans_in_their_place(tmp_path):
+    (tmp_path / "b.mha").write_bytes(b"x")
+    table = tmp_path / "patients.csv"
+    table.write_text("id,path\na,ct/gone.mha\nb,\n../c,\n")
+    for cohort in (table, tmp_path):
+        found = find_cohort(cohort)
+        assert [s.id for s in found] == ["a", "b", "../c"]
+        assert found[0].name == "ct/gone.mha"
+        assert not (tmp_path / found[2].name).exists()
+        assert ".." not in found[2].source
 
 
 def test_nothing_and_nothing_in_it_are_refused(tmp_path):

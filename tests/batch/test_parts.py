@@ -25,8 +25,11 @@ from hilum.batch.table import read_cohort_table
 from hilum.batch.work import finish, load, without_names
 from hilum.clinical.facts import Facts
 from hilum.errors import InputError
+from hilum.formats import write_volume
+from hilum.phantom import PhantomSettings, make_phantom
 from hilum.runtime.predictor import _threads
 
+TINY = PhantomSettings(shape=(20, 32, 32), spacing_mm=(15, 12, 12))
 MANNER = manner_of(("json",), False, None)
 
 
@@ -315,7 +318,19 @@ def test_a_scan_that_is_not_there_is_named_by_nothing():
 def test_names_of_folders_on_the_way_are_taken_out_too():
     scan = Scan(name="x", source="/data/DOE^JANE/ct", prior="/data/old")
     said = without_names("`ct` of `DOE^JANE` and `old` lack `spacing`.", scan)
-    assert said == "`the scan` of `the scan` and `the scan` lack `spacing`."
+    assert said == "`the scan` of `the scan` and `the prior` lack `spacing`."
+
+
+def test_a_prior_that_is_not_there_is_not_taken_for_the_scan(tmp_path):
+    write_volume(make_phantom(TINY, ()).volume, tmp_path / "now.mha")
+    scan = Scan(
+        name="now.mha", source=str(tmp_path / "now.mha"), prior=str(tmp_path / "DOE")
+    )
+    loaded = load(Order(number=1, scan=scan, out="/nowhere"))
+    assert loaded.volume is not None
+    reason = finish(loaded, None, lambda _stage: None).failure.reason
+    said = "The prior cannot be used. There is nothing at `the prior`."
+    assert reason.startswith(said)
 
 
 def test_names_of_files_in_a_scan_are_taken_out(tmp_path):
@@ -401,7 +416,7 @@ def test_networks_get_no_more_threads_than_there_are_cores_to_keep_busy():
 
 def test_a_table_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "c.csv").write_bytes(b"source\n\xff\n")
-    with pytest.raises(InputError, match="as a table"):
+    with pytest.raises(InputError, match="must be a CSV"):
         read_cohort_table(tmp_path / "c.csv")
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from cohort_runs import STAND_IN, rows_of, run, works_of
 
-from hilum.batch import BatchSettings, running
+from hilum.batch import BatchSettings, hand, running
+from hilum.batch.hand import GoneError, Hand, HandSettings
+from hilum.batch.order import Order, Scan
 from hilum.batch.running import share_cores
 from hilum.errors import InputError, WeightsError
 
@@ -59,6 +61,62 @@ def test_a_worker_that_dies_once_costs_nothing(cohort, tmp_path):
     result = run(table, tmp_path / "out")
     assert (result.assessed, result.failed) == (3, 0)
     assert sorted(works_of(table)) == ["ok-1", "ok-3", "once-2", "once-2"]
+
+
+@pytest.mark.parametrize("engine", ["local", "processes"])
+def test_a_worker_that_does_not_come_up_at_once_is_started_again(
+    cohort, tmp_path, monkeypatch, engine
+):
+    monkeypatch.setattr(hand, "_START_AGAIN_S", (0.0, 0.0))
+    mark = tmp_path / "tired"
+    mark.write_text("xx")
+    monkeypatch.setenv("TIRED", str(mark))
+    how = {"assessor": "stand_in:Tired", "engine": engine}
+    result = run(cohort("ok", "ok"), tmp_path / "out", **how)
+    assert (result.assessed, result.failed) == (2, 0)
+
+
+def test_where_no_worker_comes_up_any_more_what_is_done_stays(
+    cohort, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(hand, "_START_AGAIN_S", (0.0, 0.0))
+    mark, out = tmp_path / "tired", tmp_path / "out"
+    monkeypatch.setenv("TIRED", str(mark))
+    mark.write_text("")
+    how = {"assessor": "stand_in:Tired"}
+    run(cohort("ok"), out, **how)
+    mark.write_text("x" * 30)
+    table = cohort("ok", "ok")
+    with pytest.raises(
+        InputError, match=r"in 3 tries; .* it ended by exit code 7\. .*"
+    ):
+        run(table, out, **how)
+    assert mark.read_text() == "x" * 27
+    mark.write_text("")
+    again = run(table, out, **how)
+    assert (again.resumed, again.assessed) == (1, 2)
+
+
+def test_a_worker_that_takes_too_long_to_come_up_is_ended(cohort, monkeypatch):
+    cohort("ok")  # where the stand-in is found
+    monkeypatch.setattr(hand, "_START_AGAIN_S", ())
+    monkeypatch.setattr(hand, "START_S", 0.0)
+    order = Order(number=1, scan=Scan(name="a", source="a"), out="/nowhere")
+    worker = Hand(HandSettings(assessor=STAND_IN))
+    with pytest.raises(GoneError, match=r"in 1 tries; .* it was not ready in 0 s\."):
+        worker.run(order, None)
+    assert worker._process is None
+
+
+def test_a_system_without_room_for_a_worker_is_told(tmp_path, monkeypatch):
+    def full(*_args, **_named):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(hand, "_START_AGAIN_S", (0.0,))
+    monkeypatch.setattr(hand.subprocess, "Popen", full)
+    order = Order(number=1, scan=Scan(name="a", source="a"), out=str(tmp_path / "o"))
+    with pytest.raises(GoneError, match=r"2 tries; .* temporarily unavailable"):
+        Hand(HandSettings()).run(order, None)
 
 
 def test_a_finished_run_is_not_done_again_and_a_longer_cohort_goes_on(cohort, tmp_path):
@@ -202,7 +260,7 @@ def test_results_do_not_go_among_the_scans(cohort, tmp_path):
     assert not (folder / "deep").exists()
     (tmp_path / "link").symlink_to(folder)
     with pytest.raises(InputError, match="lies in the folder of the cohort"):
-        run(folder, tmp_path / "link" / "out")
+        run(folder, str(tmp_path / "link" / "out"))
     assert run(folder / "cohort.csv", folder / "out").assessed == 1  # by a table
 
 

@@ -9,7 +9,13 @@ import pytest
 from hilum._talk import Talk
 from hilum.cli import main
 from hilum.datasets import open_dataset
-from hilum.datasets.checking import check_dataset, digest_of, spread, summarise
+from hilum.datasets.checking import (
+    check_dataset,
+    check_scans,
+    digest_of,
+    spread,
+    summarise,
+)
 from hilum.errors import InputError
 from hilum.sources import read_ct
 
@@ -54,6 +60,41 @@ def test_planted_faults_are_found(example, tmp_path):
         "pixels-in-two-folds",
         "pixels-of-two-patients",
     ]
+
+
+@pytest.mark.parametrize("kind", [KeyError, MemoryError, OSError])
+def test_an_error_of_ours_in_one_scan_does_not_end_the_check(
+    caplog, example, monkeypatch, kind
+):
+    data = open_dataset(example("lidc"))
+    broken = data.cases[1]
+
+    def read(source, *, series_uid):
+        if series_uid == broken.series_uid:
+            raise kind("JOHN DOE")
+        return read_ct(source, series_uid=series_uid)
+
+    monkeypatch.setattr("hilum.datasets.checking.read_ct", read)
+    with caplog.at_level("DEBUG", logger="hilum"):
+        found = [facts for facts, _ in check_scans(data)]
+    assert [facts.problem is None for facts in found] == [True, False, True]
+    assert kind.__name__ in found[1].problem
+    assert "JOHN" not in found[1].problem
+    (record,) = caplog.records
+    assert record.levelname == "DEBUG"
+    assert record.exc_info[0] is kind
+    check = summarise(data, found, {})
+    assert check.unreadable == {found[1].problem: [broken.id]}
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_whoever_stops_the_check_stops_it(example, monkeypatch, kind):
+    def read(*_args, **_named):
+        raise kind
+
+    monkeypatch.setattr("hilum.datasets.checking.read_ct", read)
+    with pytest.raises(kind):
+        next(check_scans(open_dataset(example("lidc"))))
 
 
 def test_pixels_are_the_same_in_any_format(example):

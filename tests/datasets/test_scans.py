@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from hilum.datasets import open_dataset
+from hilum.datasets.checking import check_scans
 from hilum.datasets.scans import (
     CERTAIN_READERS,
     read_annotations,
@@ -112,3 +114,49 @@ def test_coordinates_are_floats(tmp_path):
     found, patients = read_annotations(table(tmp_path, "a,1e1,-2,.5,4"))
     np.testing.assert_allclose(found[0].center_mm, (10, -2, 0.5))
     assert patients == {}
+
+
+def test_a_mask_beside_slices_is_no_scan_unless_the_table_names_it(tmp_path):
+    phantom = make_phantom(TINY, ())
+    patient = tmp_path / "ct" / "someone"
+    write_phantom(phantom, patient / "slices")
+    for place in (patient / "mask.nii.gz", patient / "slices" / "lungs.mha"):
+        write_volume(phantom.volume, place)
+    uid = phantom.volume.series_uid
+    table(tmp_path, f"{uid},1,2,3,6")
+    assert [(c.series_uid, c.source) for c in read_scans(tmp_path)] == [(uid, patient)]
+    table(tmp_path, f"{uid},1,2,3,6", "lungs,1,2,3,6")
+    assert {(c.series_uid, c.source) for c in read_scans(tmp_path)} == {
+        (uid, patient),
+        ("lungs", patient / "slices" / "lungs.mha"),
+    }
+
+
+def test_a_patient_that_cannot_be_read_does_not_hide_the_others(tmp_path):
+    folder = folder_of(tmp_path, "a.nii.gz")
+    for name in ("empty", "ruined"):
+        (folder / "ct" / name).mkdir()
+    (folder / "ct" / "ruined" / "1.dcm").write_bytes(b"ruin")
+    (folder / "ct" / "notes.txt").write_text("nothing to see")
+    table(folder, "a,1,2,3,6", "gone,1,2,3,6")
+    assert [c.patient for c in read_scans(folder)] == ["a", "empty", "ruined"]
+    data = open_dataset(folder)
+    assert [(gap.code, gap.count) for gap in data.gaps] == [
+        ("annotated-scans-absent", 1)
+    ]
+    problems = {facts.id: facts.problem for facts, _ in check_scans(data)}
+    assert "holds no files" in problems["empty"]
+    assert problems["ruined"]
+
+
+def test_a_patient_without_a_chest_is_told_when_it_is_read(tmp_path):
+    folder = folder_of(tmp_path, "a.nii.gz")
+    place = folder / "ct" / "scout"
+    write_phantom(make_phantom(TINY, ()), place)
+    for path in sorted(place.rglob("*.dcm"))[1:]:
+        path.unlink()
+    table(folder, "a,1,2,3,6")
+    found = {c.patient: c.series_uid for c in read_scans(folder)}
+    assert sorted(found) == ["a", "scout"]
+    problems = {f.id: f.problem for f, _ in check_scans(open_dataset(folder))}
+    assert "slice" in problems[found["scout"]]

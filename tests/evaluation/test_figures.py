@@ -15,6 +15,7 @@ from hilum.evaluation import (
     reliability,
     volume_error,
 )
+from hilum.evaluation.intervals import Share, disjoint_pairs
 
 scored = st.lists(
     st.tuples(st.integers(-5, 5), st.booleans()), min_size=2, max_size=40
@@ -178,6 +179,64 @@ def test_the_difference_of_a_method_to_itself_is_zero():
     figure = bootstrap(difference, [f"p{n}" for n in range(20)], rounds=50)
     assert figure == Figure(0.0, 0.0, 0.0, 20)
     assert not figure.excludes_zero
+
+
+@pytest.mark.parametrize("count", [1, 3, 20, 300])
+def test_all_right_is_as_sure_as_clopper_and_pearson_say(count):
+    stats = pytest.importorskip("scipy.stats")
+    whose = np.array([f"p{n}" for n in range(count)])
+    for value in (1.0, 0.0):
+        share = Share(lambda at, v=value: np.full(len(at), v).mean(), len)
+        found = bootstrap(share, whose, rounds=20)
+        exact = stats.binomtest(int(value * count), count).proportion_ci(0.95)
+        np.testing.assert_allclose(
+            [found.low, found.high], [exact.low, exact.high], atol=1e-12
+        )
+        assert found.value == value
+
+
+def test_an_interval_of_draws_that_differ_is_that_of_the_draws():
+    right = np.array([1.0, 1.0, 0.0, 1.0, 0.0])
+    whose = [f"p{n}" for n in range(5)]
+    plain = bootstrap(lambda at: right[at].mean(), whose)
+    assert bootstrap(Share(lambda at: right[at].mean(), len), whose) == plain
+    assert plain.low < plain.high
+
+
+def test_without_a_unit_an_interval_says_that_it_knows_nothing():
+    found = bootstrap(Share(lambda _: 1.0, lambda _: 0), ["a"], rounds=5)
+    assert (found.low, found.high) == (0.0, 1.0)
+
+
+def test_pairs_of_patients_by_hand():
+    def pairs(text):
+        names = [word[0] for word in text.split()]
+        return disjoint_pairs(names, np.array([w[1] == "+" for w in text.split()]))
+
+    assert pairs("a+ b+ c- d- e-") == 2
+    assert pairs("a+ a+ b- b-") == 1  # two patients
+    assert pairs("a+ a- b+ b-") == 1  # a's with b's, or b's with a's, not both
+    assert pairs("a+ a-") == 0
+    assert pairs("a+ b+") == 0
+    assert pairs("a+ a- b- c+ d+") == 2  # c with a, d with b
+
+
+@pytest.mark.parametrize(("ups", "downs"), [(1, 1), (2, 3), (3, 3), (6, 2)])
+def test_an_area_of_one_is_no_likelier_than_its_pairs_being_in_order(ups, downs):
+    # two normal distributions, 1.5 apart: the true area is Phi(1.5 / sqrt 2) = 0.856
+    rng, true, rounds = np.random.default_rng(0), 0.8556, 2000
+    truth = np.arange(ups + downs) < ups
+    perfect = np.mean(
+        [
+            area_under_curve(rng.normal(size=ups + downs) + 1.5 * truth, truth) == 1
+            for _ in range(rounds)
+        ]
+    )
+    most = true ** min(ups, downs)
+    error = 3 * np.sqrt(most * (1 - most) / rounds)
+    assert 0.2 < perfect <= most + error
+    if ups == downs == 1:  # where it is the chance itself
+        assert perfect >= most - error
 
 
 def test_the_same_seed_gives_the_same_interval():

@@ -53,6 +53,10 @@ def test_one_who_knows_everything_is_perfect(tmp_path):
     assert figures.ece.value == 0
     assert figures.diagnosis_auc.value == 1
     assert figures.texture_balanced_accuracy.value == 1
+    # 4 of each side, a patient each: 4 pairs; 0.025^(1/4) = 0.3976
+    auc = figures.malignancy_auc
+    np.testing.assert_allclose([auc.low, auc.high], [0.3976, 1], atol=1e-4)
+    assert 0 < figures.texture_balanced_accuracy.low < 1
     assert figures.dice.value == 1
     assert figures.to_json()["dice"]["low"] == 1
 

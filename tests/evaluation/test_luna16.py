@@ -432,7 +432,8 @@ def test_the_command_prints_the_figures_and_draws(tmp_path, capsys):
     tree = json.loads(capsys.readouterr().out)
     assert code == 0
     assert tree["cpm"] == 1.0
-    assert tree["cpm_interval"] == [1.0, 1.0]
+    # two scans have nodules: 0.025^(1/2)
+    np.testing.assert_allclose(tree["cpm_interval"], [0.1581, 1.0], atol=1e-4)
     assert list(tree["sensitivity"]) == ["0.125", "0.25", "0.5", "1", "2", "4", "8"]
     assert plot.read_bytes()[:4] == b"\x89PNG"
 

@@ -254,7 +254,26 @@ def test_one_cancer_is_judged_and_not_compared(tmp_path):
     )
     result = evaluate_patients(truth, said, against=said)
     assert result.auc["1"].value == 1.0
+    # one patient with cancer: one pair, one unit; 0.025^(1/1)
+    for found in (result.auc["1"], result.harrell_c, result.sensitivity["0.9"]):
+        assert (found.value, found.low, found.high) == (1.0, 0.025, 1.0)
     assert result.comparison is None
+
+
+def test_perfect_ranks_of_few_patients_are_not_sure(tmp_path):
+    # 3 with cancer, 5 without: 3 pairs, 0.025^(1/3) = 0.2924
+    rows = [(f"p{n}", int(n < 3)) for n in range(8)]
+    truth = write(tmp_path / "t.csv", "id,cancer", rows)
+    said = write(tmp_path / "p.csv", "id,cancer", [(i, 0.1 + 0.8 * y) for i, y in rows])
+    facts = [(i, "old" if n in (0, 1, 3, 4, 5) else "young") for n, (i, _) in
+             enumerate(rows)]  # fmt: skip
+    by = write(tmp_path / "f.csv", "id,age", facts)
+    found = evaluate_dsb2017(truth, said, by=by)
+    assert found.auc == 1
+    np.testing.assert_allclose(found.auc_interval, [0.2924, 1], atol=1e-4)
+    old = next(g for g in found.subgroups if g.group == "old").figures["auc"]
+    # 2 with, 3 without: 0.025^(1/2) = 0.1581
+    np.testing.assert_allclose([old.low, old.high], [0.1581, 1], atol=1e-4)
 
 
 def test_several_screens_of_a_patient_do_not_narrow_the_intervals(tmp_path):

@@ -277,6 +277,25 @@ def test_a_run_does_not_go_on_with_other_data(example, tmp_path, monkeypatch, ch
         train("nodules", data, out, settings=settings)
 
 
+def test_what_is_prepared_serves_other_settings_until_something_is_trained(
+    example, tmp_path, monkeypatch
+):
+    out, given = tmp_path / "run", []
+    monkeypatch.setattr(
+        "hilum.training.runs.train_nodules",
+        lambda *_, settings, **__: given.append(settings.folds) or {},
+    )
+    data = example("luna16")
+    train("nodules", data, out, settings=DetectionSettings(folds=3))
+    (out / "scenes").mkdir()
+    train("nodules", data, out, settings=DetectionSettings(folds=2))
+    assert read_run_settings("nodules", out / "run.toml")[0].folds == 2
+    (out / "fold-0").mkdir()
+    with pytest.raises(InputError, match="holds a run with other settings"):
+        train("nodules", data, out, settings=DetectionSettings(folds=3))
+    assert given == [3, 2]
+
+
 @pytest.mark.slow
 def test_a_run_on_lidc_is_repeated_from_its_folder(capsys, example, tmp_path, eagerly):
     settings = tmp_path / "a.toml"

@@ -89,7 +89,7 @@ class RayWorker:
             ahead: The scan that will probably be next.
 
         Raises:
-            GoneError: The actor cannot be replaced.
+            GoneError: The actor cannot be replaced, or its machine starts no worker.
             InputError: A machine has another hilum than this one, or other weights.
             HilumError: No scan can be assessed.
         """
@@ -101,6 +101,9 @@ class RayWorker:
             outcome, files = ray.get(actor.run.remote(order, ahead))
         except ray.exceptions.RayTaskError as error:
             cause = error.cause
+            if isinstance(cause, GoneError):
+                self._end()
+                raise cause from None
             raise (cause if isinstance(cause, HilumError) else error) from None
         except ray.exceptions.RayError as error:
             self._end()

@@ -1,7 +1,8 @@
 """The scans of a cohort: of a folder, a table, or a query to a DICOMweb server.
 
-Nothing is decoded here, and of each folder two files are looked at, so that a cohort
-of a million scans is listed in minutes. The order is that of names, or of lines.
+Nothing is decoded here. Of a folder that is called after its study or series two files
+are looked at; of another one each header is read, about a millisecond a file, for
+slices of several studies may lie in it. The order is that of names, or of lines.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from hilum._names import name_of
@@ -26,6 +29,7 @@ from hilum.errors import InputError
 _SUBSET = re.compile(r"subset\d+$")  # of LUNA16, whose lungs are .mhd too
 _ADDRESS = re.compile(r"dicomwebs?:/")
 _TRIED = 5
+_THREADS = 8
 
 
 def find_cohort(cohort: str | Path) -> tuple[Scan, ...]:
@@ -103,7 +107,7 @@ class _Leaf:
 
     Attributes:
         path: The folder.
-        studies: Of its first and its last file; "" where a file names none.
+        studies: In it; "" where a file names none.
     """
 
     path: Path
@@ -111,7 +115,10 @@ class _Leaf:
 
 
 def _in_data_set(path: Path) -> tuple[Scan, ...]:
-    """List a data set of a layout that has a name; nothing where it has none."""
+    """List a data set of a layout that has a name; nothing where it has none.
+
+    What its table names and is not there is listed too: it will be a failure.
+    """
     try:
         known = open_dataset(path)
     except InputError:
@@ -128,7 +135,7 @@ def _in_data_set(path: Path) -> tuple[Scan, ...]:
             id=case.patient,
             series_uid=case.series_uid if case.source.is_dir() else None,
         )
-        for case in known
+        for case in known.lines()
     )
 
 
@@ -138,24 +145,31 @@ def _in_folder(root: Path) -> Iterator[Scan]:
     leaves: list[_Leaf] = []
     starts = sorted(p for p in root.iterdir() if _SUBSET.match(p.name)) or [root]
     places = [path for start in starts for path in find_scans(start)]
-    for path in (*places, *sorted(root.rglob("*.zip"))):
-        if path.is_dir():
-            leaves.append(_Leaf(path, _studies_in(path)))
-        else:
-            found.append((path, [_scan(root, path)]))
+    folders = [path for path in places if path.is_dir()]
+    files = [path for path in places if not path.is_dir()]
+    found += [(p, [_scan(root, p)]) for p in (*files, *sorted(root.rglob("*.zip")))]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        leaves += map(_Leaf, folders, pool.map(_studies_in, folders))
     found += [(path, _scans_of(root, path, mixed)) for path, mixed in _studies(leaves)]
     for _, scans in sorted(found, key=lambda item: str(item[0])):
         yield from scans
 
 
 def _studies_in(folder: Path) -> frozenset[str]:
-    """Give the studies of the first and the last image of a folder."""
+    """Give the studies of a folder: by its name and two headers, or by all."""
     with os.scandir(folder) as entries:
         names = sorted(e.name for e in entries if e.is_file() and not is_junk(e.name))
     files = [folder / name for name in names if not name.startswith(".")]
     ends = (files[:_TRIED], files[::-1][:_TRIED])
-    found = (next(glance(some), None) for some in ends)
-    return frozenset(header.study_uid for header in found if header is not None)
+    found = [header for some in ends if (header := next(glance(some), None))]
+    studies = {header.study_uid for header in found}
+    named = {folder.name, folder.parent.name}
+    if len(studies) == 1 and not any(
+        {header.study_uid, header.series_uid} & named for header in found
+    ):
+        others = (header.study_uid for header in glance(files))
+        studies |= set(islice((uid for uid in others if uid not in studies), 1))
+    return frozenset(studies)
 
 
 def _studies(leaves: list[_Leaf]) -> Iterator[tuple[Path, bool]]:

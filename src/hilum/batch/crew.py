@@ -16,9 +16,14 @@ from hilum.batch.order import Order, Outcome
 from hilum.batch.plan import Plan
 from hilum.errors import InputError
 
-Answer = tuple[Order, Outcome] | Exception | None
+Answer = tuple[Order, Outcome] | Exception
 
 _WAIT_S = 0.5
+
+_ALL_GONE = (
+    "All workers are gone, and no new one can be started. Start the machines again, "
+    "then this command: it goes on."
+)
 
 
 def outcomes_of(
@@ -45,7 +50,7 @@ def outcomes_of(
     ]
     for thread in threads:
         thread.start()
-    left, at_work = len(orders), len(threads)
+    left, at_work, cause = len(orders), len(threads), _ALL_GONE
     try:
         while left:
             try:
@@ -54,16 +59,14 @@ def outcomes_of(
                 if idle is not None:
                     idle()
                 continue
+            if isinstance(answer, GoneError):
+                at_work -= 1
+                cause = str(answer) or cause
+                if left and not at_work:
+                    raise InputError(cause)
+                continue
             if isinstance(answer, Exception):
                 raise answer
-            if answer is None:
-                at_work -= 1
-                if left and not at_work:
-                    raise InputError(
-                        "All workers are gone, and no new one can be started. Start "
-                        "the machines again, then this command: it goes on."
-                    )
-                continue
             left -= 1
             yield answer
     finally:
@@ -86,12 +89,13 @@ def _serve(
         while (order := plan.take(number)) is not None:
             answers.put((order, _try(worker, order, plan.ahead(number))))
             plan.done()
-    except GoneError:
+        answers.put(GoneError())
+    except GoneError as error:
         if order is not None:
             plan.give_back(number, order)
+        answers.put(error)
     except Exception as error:  # noqa: BLE001  raised again where it is waited for
         answers.put(error)
-    answers.put(None)
 
 
 def _try(worker: Worker, order: Order, ahead: Order | None) -> Outcome:

@@ -29,6 +29,9 @@ ASSESSOR = "hilum.batch.work:Assessor"
 START_S = 600.0
 """Longest time that a worker may take to load the networks, on a busy machine."""
 
+_START_AGAIN_S = (1.0, 5.0)
+"""How long to wait before a worker that did not come up is started again."""
+
 _LOOK_S = 0.1
 _DEATH_S = 10.0
 _ERRORS: dict[int, type[HilumError]] = {
@@ -79,6 +82,10 @@ class GoneError(Exception):
     """A worker is gone and cannot be replaced; others may take its orders."""
 
 
+class _NotStartedError(Exception):
+    """A worker process did not come up; another may."""
+
+
 class Hand:
     """A worker process on this machine.
 
@@ -104,6 +111,7 @@ class Hand:
             What came of it; a failure of kind "lost" where the worker died.
 
         Raises:
+            GoneError: No worker can be started.
             HilumError: No scan can be assessed here.
         """
         if self._is_closed:
@@ -128,11 +136,60 @@ class Hand:
         self._end()
 
     def _start(self) -> subprocess.Popen[str]:
+        """Start a worker, again where it fails: a busy machine has no room at times.
+
+        Raises:
+            GoneError: None can be started.
+            HilumError: No scan can be assessed here.
+        """
+        cause = ""
+        for wait_s in (0.0, *_START_AGAIN_S):
+            if self._is_closed:
+                break
+            time.sleep(wait_s)
+            try:
+                return self._start_once()
+            except _NotStartedError as error:
+                cause = str(error)
+        raise GoneError(
+            f"A worker could not be started in {1 + len(_START_AGAIN_S)} tries; the "
+            f"last time {cause or 'the run was stopped'}. Is there memory for it? Take "
+            "fewer workers, and run `hilum doctor`. What is done is kept: the same "
+            "command goes on."
+        )
+
+    def _start_once(self) -> subprocess.Popen[str]:
         """Start a worker, and wait until its networks are loaded."""
-        settings, lines = self._settings, queue.SimpleQueue[str | None]()
+        self._lines = queue.SimpleQueue[str | None]()
+        try:
+            self._folder = tempfile.mkdtemp(prefix="hilum-")  # for studies of a server
+            process = self._process = self._popen()
+        except OSError as error:  # no memory, too many processes, a full disk
+            shutil.rmtree(self._folder, ignore_errors=True)
+            cause = error.strerror or type(error).__name__
+            raise _NotStartedError(f"the system said: {cause}") from error
+        if process.stdout is not None:
+            threading.Thread(
+                target=_pump, args=(process.stdout, self._lines), daemon=True
+            ).start()
+        if self._is_closed:
+            self._end()
+        end = time.monotonic() + START_S
+        while "ready" not in (message := self._hear() or {}):
+            if "stop" in message:
+                self._end()
+                _refuse(message)
+            if "end" in message:
+                raise _NotStartedError(f"it {_ended(self._end())}")
+            if time.monotonic() > end:
+                self._end()
+                raise _NotStartedError(f"it was not ready in {START_S:g} s")
+        return process
+
+    def _popen(self) -> subprocess.Popen[str]:
+        settings = self._settings
         threads = dict.fromkeys(_THREADS, str(settings.cores)) if settings.cores else {}
-        self._folder = tempfile.mkdtemp(prefix="hilum-")  # for studies of a server
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [
                 sys.executable,
                 "-P",  # no module of the folder that we happen to be in
@@ -150,20 +207,6 @@ class Hand:
             env=os.environ | threads | {"TMPDIR": self._folder},
             start_new_session=True,  # Ctrl-C is for the run to handle
         )
-        self._process, self._lines = process, lines
-        if process.stdout is not None:
-            pump = threading.Thread(
-                target=_pump, args=(process.stdout, lines), daemon=True
-            )
-            pump.start()
-        if self._is_closed:
-            self._end()
-        end = time.monotonic() + START_S
-        while "ready" not in (message := self._hear() or {}):
-            if "stop" in message or "end" in message or time.monotonic() > end:
-                self._end()
-                _refuse(message)
-        return process
 
     def _listen(self, order: Order, process: subprocess.Popen[str]) -> Outcome:
         stage, end = "read", time.monotonic() + self._settings.time_limit_s
@@ -217,9 +260,7 @@ class Hand:
         return _failed(order, kind, stage, reason)
 
     def _lost(self, order: Order, stage: str) -> Outcome:
-        code = self._end()
-        cause = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return _failed(order, "lost", stage, f"The worker ended by {cause}.")
+        return _failed(order, "lost", stage, f"The worker {_ended(self._end())}.")
 
     def _end(self) -> int:
         """End the process and its children, and remove what they left half done.
@@ -272,11 +313,13 @@ def _pump(pipe: IO[str], lines: queue.SimpleQueue[str | None]) -> None:
 
 def _refuse(message: dict[str, Any]) -> None:
     """Raise what no scan of this run can do without."""
-    if "stop" in message:
-        raise _ERRORS.get(int(message["code"]), InputError)(str(message["stop"]))
-    raise InputError(
-        "A worker could not be started. Run `hilum doctor` to see what is wrong."
-    )
+    raise _ERRORS.get(int(message["code"]), InputError)(str(message["stop"]))
+
+
+def _ended(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "ended by signal 9, as where memory runs out"
+    return f"ended by signal {-code}" if code < 0 else f"ended by exit code {code}"
 
 
 def _kill_group(pid: int) -> None:

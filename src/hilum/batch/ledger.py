@@ -16,7 +16,6 @@ the next start; a scan whose folder is there and whose line is not is not done a
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
 import os
@@ -27,8 +26,9 @@ from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
+from hilum._hold import hold
 from hilum._names import name_of
 from hilum._version import __version__
 from hilum.batch.order import Failure, Outcome, Row, Scan, row_of
@@ -316,18 +316,15 @@ class Ledger:
             file.write(_text(lines))
 
 
-def _lock(out: Path) -> Any:
+def _lock(out: Path) -> IO[str]:
     """Hold the folder until the process ends, however it ends."""
     with writing(out):
-        file = (out / ".lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
+        file = hold(out / ".lock")
+    if file is None:
         raise InputError(
             f"Another run is at work in `{name_of(out)}`. Wait for its end, or name "
             "another folder."
-        ) from error
+        )
     return file
 
 

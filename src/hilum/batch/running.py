@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
+from hilum._cgroup import memory_left_bytes
 from hilum._cores import count_cores
 from hilum._names import name_of
 from hilum.batch.cohort import find_cohort
@@ -80,7 +81,10 @@ class BatchSettings:
         for name in ("time_limit_s", "memory_limit_gb"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
-                raise InputError(f"`{name}` must be above 0; got {value}.")
+                raise InputError(
+                    f"`{name}` must be above 0, and finite; got {value}. For as good "
+                    "as no limit give a large number."
+                )
         if self.address is not None and self.engine != "ray":
             raise InputError("An address of a cluster needs the engine `ray`.")
 
@@ -148,7 +152,7 @@ class BatchProgress:
 
 def run_batch(
     cohort: str | Path,
-    out: Path,
+    out: str | Path,
     *,
     settings: BatchSettings | None = None,
     progress: Callable[[BatchProgress], None] | None = None,
@@ -167,7 +171,7 @@ def run_batch(
         MissingDependencyError: The engine or a document needs what is not installed.
         WeightsError: The weights are absent or damaged.
     """
-    how, start = settings or BatchSettings(), perf_counter()
+    how, start, out = settings or BatchSettings(), perf_counter(), Path(out)
     parse_formats(",".join(how.formats))
     pipeline = Pipeline.from_file(how.settings) if how.settings else Pipeline()
     pipeline.check()
@@ -323,10 +327,11 @@ def _orders(
 
 
 def _free_gb(meminfo: Path = Path("/proc/meminfo")) -> float:
-    """Read how much memory is free; infinite where the system does not tell."""
+    """Read how much memory is free, here and in a container; infinite: not told."""
+    left_gb = memory_left_bytes() / 1e9
     try:
         lines = meminfo.read_text().splitlines()
         kilobytes = next(int(x.split()[1]) for x in lines if x.startswith("MemAvail"))
     except (OSError, StopIteration, ValueError, IndexError):
-        return math.inf
-    return kilobytes * 1024 / 1e9
+        return left_gb
+    return min(kilobytes * 1024 / 1e9, left_gb)

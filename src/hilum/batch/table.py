@@ -9,7 +9,6 @@ known_cancer, immunosuppressed          as `hilum assess` takes them; may be emp
 
 from __future__ import annotations
 
-import csv
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from hilum._names import name_of
 from hilum.batch.order import Scan
 from hilum.clinical.facts import Facts
+from hilum.datasets.tables import columns_of, read_rows
 from hilum.errors import InputError
 
 _AGE = "age_years"
@@ -39,19 +39,9 @@ def read_cohort_table(path: Path) -> tuple[Scan, ...]:
         InputError: The table cannot be read, has no column `source` or one that is
             not known, names a scan twice, or a value is of no use.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = tuple((name or "").strip() for name in reader.fieldnames or ())
-            reader.fieldnames = columns
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"Cannot read `{name_of(path)}` as a table ({type(error).__name__}). Give "
-            "a CSV in UTF-8 with a column `source`."
-        ) from error
+    rows, columns = read_rows(path, ("source",)), columns_of(path)
     unknown = sorted(set(columns) - set(COLUMNS))
-    if "source" not in columns or unknown or len(set(columns)) < len(columns):
+    if unknown or len(set(columns)) < len(columns):
         what = f"has the columns {', '.join(columns[:12]) or 'none'}"
         raise InputError(
             f"`{name_of(path)}` {what}; a cohort needs `source`, and may have each of "

@@ -78,11 +78,19 @@ def load(order: Order) -> Loaded:
         loaded.source = source
         loaded.volume = read_ct(source, series_uid=scan.series_uid)
         if scan.prior is not None:
-            loaded.prior = read_ct(scan.prior)
+            loaded.prior = _read_prior(scan.prior)
     except Exception as error:  # noqa: BLE001  told where the scan is due
         loaded.error = error
     loaded.seconds = round(perf_counter() - start, 3)
     return loaded
+
+
+def _read_prior(prior: str) -> CTVolume:
+    """Read the earlier scan; its errors say that it is that one."""
+    try:
+        return read_ct(prior)
+    except InputError as error:
+        raise InputError(f"The prior cannot be used. {error}") from error
 
 
 class Assessor:
@@ -245,9 +253,9 @@ def without_names(text: str, scan: Scan, source: Path | None = None) -> str:
         >>> without_names("There is nothing at `DOE^JANE`. Check the path.", scan)
         'There is nothing at `the scan`. Check the path.'
     """
-    for place in filter(None, (scan.source, scan.prior)):
-        for name in {place, *Path(place).parts[1:]}:
-            text = text.replace(f"`{printable(name)}`", "`the scan`")
+    for place, word in ((scan.source, "the scan"), (scan.prior, "the prior")):
+        for name in () if place is None else {place, *Path(place).parts[1:]}:
+            text = text.replace(f"`{printable(name)}`", f"`{word}`")
     for folder in (source, scan.prior):
         for name in () if folder is None else _names_in(Path(folder)):
             text = text.replace(f"`{printable(name)}`", "`a file of it`")

@@ -83,6 +83,8 @@ class DataSet:
         readings: Reader files of LIDC: a zip or a folder, or None.
         candidates: LUNA16's table of candidates, or None.
         excluded: LUNA16's table of findings that count neither way, or None.
+        absent: Lines of a table of patients whose scan is not there, by their place
+            among all lines, from 0; `source` is where it should be.
     """
 
     layout: Layout
@@ -92,6 +94,7 @@ class DataSet:
     readings: Path | None = None
     candidates: Path | None = None
     excluded: Path | None = None
+    absent: Mapping[int, Case] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Count the cases."""
@@ -100,6 +103,12 @@ class DataSet:
     def __iter__(self) -> Iterator[Case]:
         """Go through the cases."""
         return iter(self.cases)
+
+    def lines(self) -> Iterator[Case]:
+        """Go through the cases and those that are absent, in the table's order."""
+        rest = list(reversed(self.cases))
+        for line in range(len(self.cases) + len(self.absent)):
+            yield self.absent[line] if line in self.absent else rest.pop()
 
 
 def ends(names: list[str] | tuple[str, ...]) -> str:

@@ -1,13 +1,14 @@
 """What is there in a data set, what is missing, and what would spoil a split.
 
 One scan is in memory at a time, and each is read once: its pixels are hashed while
-they are there. Of a scan that cannot be read the reason is kept, and the next one is
-read.
+they are there. Of a scan that cannot be read the reason is kept, whatever it is, and
+the next one is read.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from hilum.errors import InputError
 from hilum.findings import Record
 from hilum.sources import read_ct
 from hilum.volume import CTVolume
+
+_LOG = logging.getLogger(__name__)
+_LOG.addHandler(logging.NullHandler())
 
 Talk = Callable[[str], None]
 _LABELS = ("cancer", "none", "unknown")
@@ -190,17 +194,26 @@ def check_scans(data: DataSet) -> Iterator[tuple[ScanFacts, bytes | None]]:
     unread = any(case.annotations is None for case in data.cases)
     readings = load_readings(data) if unread else {}
     for case in data.cases:
-        try:
-            volume = read_ct(case.source, series_uid=case.series_uid)
-            yield _facts(case, volume, readings), _mark_of(volume)
-        except InputError as error:
-            problem = str(error)
-            yield (
-                ScanFacts(
-                    id=case.id, patient=case.patient, fold=case.fold, problem=problem
-                ),
-                None,
-            )
+        yield _check_scan(case, readings)
+
+
+def _check_scan(
+    case: Case, readings: Mapping[str, Reading]
+) -> tuple[ScanFacts, bytes | None]:
+    """Read one scan; what is wrong with it, or with us, is its own."""
+    try:
+        volume = read_ct(case.source, series_uid=case.series_uid)
+        return _facts(case, volume, readings), _mark_of(volume)
+    except InputError as error:
+        problem = str(error)
+    except Exception as error:  # noqa: BLE001  the others are to be checked too
+        _LOG.debug("A scan could not be checked.", exc_info=True)
+        problem = (
+            f"Reading it failed with {type(error).__name__}, an error of hilum and not "
+            "of the scan. Run again with --debug to see where, and report it."
+        )
+    facts = ScanFacts(id=case.id, patient=case.patient, fold=case.fold, problem=problem)
+    return facts, None
 
 
 def summarise(

@@ -16,6 +16,7 @@ import numpy as np
 
 from hilum._names import name_of, stem_of
 from hilum.datasets.cases import Case, DataSet
+from hilum.datasets.left_out import LeftOut, Told, write_left_out
 from hilum.datasets.lidc import Reading, ReadNodule
 from hilum.datasets.lidc_folder import load_readings
 from hilum.datasets.nodules import Ratings
@@ -36,24 +37,30 @@ _RATINGS = tuple(item.name for item in fields(Ratings))
 
 
 def cut_nodules(
-    data: DataSet, out: Path, *, talk: Callable[[str], None] = lambda _: None
+    data: DataSet,
+    out: Path,
+    *,
+    talk: Callable[[str], None] = lambda _: None,
+    told: Told = lambda _: None,
 ) -> int:
     """Cut the nodules of a data set of LIDC's kind, and write them as a folder.
 
     A scan is in memory at a time. A folder that was begun goes on after the last
-    whole scan.
+    whole scan. A scan that cannot be read is told, listed and left out.
 
     Args:
         data: With reader files.
-        out: Gets nodules.csv, image/ and nodule_mask/; see `hilum.datasets.nodules`.
+        out: Gets nodules.csv, image/ and nodule_mask/; see `hilum.datasets.nodules`;
+            and left_out.csv, see `hilum.datasets.left_out`.
         talk: Told of each scan.
+        told: Called with each scan that is left out.
 
     Returns:
         How many nodules there are.
 
     Raises:
-        InputError: There are no reader files or no nodule in them, a scan cannot be
-            read, or the folder cannot be written.
+        InputError: There are no reader files or no nodule in them, none of the scans
+            can be read, or the folder cannot be written.
     """
     readings = load_readings(data)
     if not readings:
@@ -64,6 +71,7 @@ def cut_nodules(
             "nodule_mask/."
         )
     rows: list[dict[str, str]] = []
+    left_out: list[LeftOut] = []
     with writing(out):
         for name in ("image", "nodule_mask", "scans"):
             (out / name).mkdir(parents=True, exist_ok=True)
@@ -74,20 +82,33 @@ def cut_nodules(
         talk(f"scan {number} of {len(data)}")
         done = out / "scans" / f"{stem_of(reading.series_uid)}.csv"
         if not done.exists():
-            _write_table(done, list(_cut_case(case, reading, out)))
+            try:
+                volume = read_ct(case.source, series_uid=case.series_uid)
+            except InputError as error:
+                left_out.append(LeftOut(reading.series_uid, "unreadable", str(error)))
+                told(left_out[-1])
+                continue
+            _write_table(done, list(_cut_case(case, volume, reading, out)))
         rows += read_rows(done, ("file",))
+    if not rows and left_out:
+        raise InputError(
+            f"{len(left_out)} of {len(data)} scans cannot be read, and the others have "
+            f"no nodule. The first: {left_out[0].message}"
+        )
     if not rows:
         raise InputError(
             f"The readers outlined no nodule in the {len(data)} scans of "
             f"`{name_of(data.folder)}`. Are the reader files of other scans?"
         )
+    write_left_out(left_out, out)
     _write_table(out / "nodules.csv", rows)
     return len(rows)
 
 
-def _cut_case(case: Case, reading: Reading, out: Path) -> Iterator[dict[str, str]]:
+def _cut_case(
+    case: Case, volume: CTVolume, reading: Reading, out: Path
+) -> Iterator[dict[str, str]]:
     """Cut the nodules of one scan."""
-    volume = read_ct(case.source, series_uid=case.series_uid)
     for number, nodule in enumerate(reading.nodules(volume.grid), start=1):
         name = f"{stem_of(volume.series_uid[-12:])}_{number}.nii.gz"
         piece, mask = cut(volume, nodule)

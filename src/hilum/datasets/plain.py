@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from hilum._names import stem_of
 from hilum.datasets.cases import Case, DataSet, Gap
-from hilum.datasets.scans import NEEDED, read_scans
+from hilum.datasets.scans import NEEDED, read_annotations, read_scans
 from hilum.datasets.tables import Row, columns_of, number_in, read_rows
-from hilum.datasets.walking import bare_name, find_scans, has_slices
+from hilum.datasets.walking import bare_name, has_slices, slices_and_volumes
 from hilum.errors import InputError
 from hilum.formats import is_volume_file
 
@@ -47,6 +48,7 @@ def find_patient_table(folder: Path) -> Path | None:
 
 def read_boxes(folder: Path) -> DataSet:
     """List scans with boxes; takes and raises what `read_scans` does."""
+    scans = read_scans(folder)
     cases = tuple(
         Case(
             id=scan.series_uid,
@@ -55,11 +57,26 @@ def read_boxes(folder: Path) -> DataSet:
             series_uid=scan.series_uid if scan.source.is_dir() else None,
             annotations=scan.annotations,
         )
-        for scan in read_scans(folder)
+        for scan in scans
     )
+    known, _ = read_annotations(folder / "annotations.csv")
+    absent = sorted({a.series_uid for a in known} - {s.series_uid for s in scans})
+    gaps = []
+    if absent:
+        message = (
+            f"{len(absent)} series of annotations.csv are not in `ct`, such as "
+            f"{absent[0][-12:]}."
+        )
+        gaps.append(Gap("annotated-scans-absent", len(absent), message))
     zips = [folder / "lidc-xml.zip", folder / "labels" / "lidc-xml.zip"]
     readings = next((path for path in zips if path.is_file()), None)
-    return DataSet(layout="boxes", folder=folder, cases=cases, readings=readings)
+    return DataSet(
+        layout="boxes",
+        folder=folder,
+        cases=cases,
+        gaps=tuple(gaps),
+        readings=readings,
+    )
 
 
 def read_patients(table: Path) -> DataSet:
@@ -74,7 +91,7 @@ def read_patients(table: Path) -> DataSet:
     """
     rows = read_rows(table, ("id",))
     cases: list[Case] = []
-    absent = 0
+    absent: dict[int, Case] = {}
     seen: set[str] = set()
     for line, row in enumerate(rows, start=2):
         name = row["id"].strip()
@@ -84,11 +101,16 @@ def read_patients(table: Path) -> DataSet:
                 f"Line {line} of `{table.name}` has {what}. Expected a line a scan."
             )
         seen.add(name)
-        source = _source_of(table.parent, row, name)
-        if source is None:
-            absent += 1
-            continue
-        cases.append(_case(row, name, source, f"Line {line} of `{table.name}`"))
+        source, where = (
+            _source_of(table.parent, row, name),
+            f"Line {line} of `{table.name}`",
+        )
+        if source is not None:
+            cases.append(_case(row, name, source, where))
+        else:
+            there = (row.get("path") or row.get("source") or "").strip()
+            source = table.parent / (there or stem_of(name))
+            absent[line - 2] = _case(row, name, source, where)
     if not cases:
         raise InputError(
             f"None of the {len(rows)} scans of `{table.name}` is there. Give a column "
@@ -96,10 +118,14 @@ def read_patients(table: Path) -> DataSet:
         )
     gaps = []
     if absent:
-        message = f"{absent} of {len(rows)} rows have no CT here."
-        gaps.append(Gap("scans-absent", absent, message))
+        message = f"{len(absent)} of {len(rows)} rows have no CT here."
+        gaps.append(Gap("scans-absent", len(absent), message))
     return DataSet(
-        layout="patients", folder=table.parent, cases=tuple(cases), gaps=tuple(gaps)
+        layout="patients",
+        folder=table.parent,
+        cases=tuple(cases),
+        gaps=tuple(gaps),
+        absent=absent,
     )
 
 
@@ -132,8 +158,7 @@ def _plain_cases(folder: Path) -> Iterator[Case]:
             name = bare_name(child.name)
             yield Case(id=name, patient=name, source=child)
         elif child.is_dir():
-            volumes = [p for p in sorted(child.rglob("*")) if is_volume_file(p)]
-            slices = any(place.is_dir() for place in find_scans(child))
+            slices, volumes = slices_and_volumes(child)
             if slices:
                 yield Case(id=child.name, patient=child.name, source=child)
             for path in volumes:

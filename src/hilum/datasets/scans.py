@@ -5,9 +5,10 @@
     lidc-xml.zip        reader files of LIDC, if there are any
 
 World points are LPS millimetres, as in LUNA16. A scan without a row has no nodule
-and is used as such. Two more columns may be there: `readers`, how many marked the
-nodule, and `patient`. Without the first every row counts as certain. Each subfolder
-or file in ct/ is a patient unless the table says otherwise.
+and is used as such. A volume beside slices is a mask of them, unless the table names
+it. Two more columns may be there: `readers`, how many marked the nodule, and `patient`.
+Without the first every row counts as certain. Each subfolder or file in ct/ is a
+patient unless the table says otherwise.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hilum.datasets.tables import read_rows
+from hilum.datasets.walking import slices_and_volumes
 from hilum.dicom import choose_series, find_studies
 from hilum.errors import InputError
 from hilum.findings import Annotation
@@ -82,8 +84,8 @@ def read_scans(folder: Path) -> tuple[ScanCase, ...]:
         By patient, then by series UID.
 
     Raises:
-        InputError: There is no table or no scan, a scan is there twice, or a series of
-            the table is not there.
+        InputError: There is no table or no scan, a scan is there twice, or no series
+            of the table is there.
     """
     known, patients = read_annotations(folder / "annotations.csv")
     by_series: dict[str, list[Annotation]] = {}
@@ -109,7 +111,7 @@ def read_scans(folder: Path) -> tuple[ScanCase, ...]:
                 annotations=tuple(by_series.get(uid, ())),
             )
     absent = sorted(set(by_series) - set(cases))
-    if absent or not cases:
+    if not cases or (absent and len(absent) == len(by_series)):
         raise InputError(
             f"{len(absent)} of {len(by_series)} series of annotations.csv are not in "
             f"`ct`, such as {absent[0][-12:] if absent else 'none'}; {len(cases)} "
@@ -129,14 +131,28 @@ def _scans_of(child: Path, wanted: frozenset[str]) -> Iterator[tuple[str, Path]]
     if is_volume_file(child):
         yield child.name.split(".")[0], child
         return
-    files = [p for p in sorted(child.rglob("*")) if is_volume_file(p)]
-    if files or not child.is_dir():
-        yield from ((path.name.split(".")[0], path) for path in files)
+    if not child.is_dir():
         return
-    studies = find_studies(child).studies
+    slices, volumes = slices_and_volumes(child)
+    files = [(path.name.split(".")[0], path) for path in volumes]
+    if slices:
+        files = [(uid, path) for uid, path in files if uid in wanted]
+    yield from files
+    if slices or not files:
+        yield from ((uid, child) for uid in _series_of(child, wanted))
+
+
+def _series_of(folder: Path, wanted: frozenset[str]) -> list[str]:
+    """Choose the series of a patient; what is wrong with one is told by reading it."""
+    try:
+        studies = find_studies(folder).studies
+    except InputError:
+        return [folder.name]
     named = [s.uid for t in studies for s in t.series if s.uid in wanted]
-    for uid in named or [choose_series(studies)[0].uid]:
-        yield uid, child
+    try:
+        return named or [choose_series(studies)[0].uid]
+    except InputError:
+        return [studies[0].series[0].uid]
 
 
 def _annotation(row: dict[str, str], line: int, name: str) -> Annotation:

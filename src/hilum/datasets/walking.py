@@ -45,6 +45,20 @@ def find_scans(folder: Path) -> Iterator[Path]:
         yield from (place / n for n in volumes)
 
 
+def slices_and_volumes(folder: Path) -> tuple[bool, list[Path]]:
+    """Tell whether there are slices anywhere below a folder, and list its volumes.
+
+    Args:
+        folder: Of one patient. A volume beside slices is often a mask of them.
+
+    Returns:
+        Whether there are slices, and the files of volumes by name.
+    """
+    found = list(find_scans(folder))
+    volumes = [path for path in found if not path.is_dir()]
+    return len(volumes) < len(found), volumes
+
+
 def has_slices(folder: Path, names: list[str]) -> bool:
     """Tell whether a folder directly holds DICOM files.
 

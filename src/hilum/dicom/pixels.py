@@ -8,7 +8,6 @@ nothing else.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from hilum._cores import count_cores
 from hilum.dicom.decoders import Decoder, count_processes
 from hilum.dicom.elements import DamagedError
 from hilum.dicom.files import Inflated, Opener, Stream, read_exactly
@@ -28,7 +28,7 @@ from hilum.dicom.hounsfield import Stored, shift_slice, to_hu
 from hilum.space import FloatArray
 from hilum.volume import HUArray
 
-_THREADS = min(4, os.cpu_count() or 1)
+_MOST_THREADS = 4
 
 Job = list[tuple[int, Header]]
 """Places and headers of slices that lie in one file."""
@@ -64,6 +64,16 @@ def count_most_failures(places: int) -> int:
         (3, 30)
     """
     return max(3, places // 10)
+
+
+def count_readers(slices: int, *, is_packed: bool) -> int:
+    """Tell how many threads read slices at once; packed ones have a process each.
+
+    Args:
+        slices: How many there are.
+        is_packed: Whether they are compressed.
+    """
+    return count_processes(slices) if is_packed else min(_MOST_THREADS, count_cores())
 
 
 def read_frame(header: Header, opener: Opener) -> bytes:
@@ -119,7 +129,7 @@ class _SliceReader:
         """Read all slices, or enough to know that too many fail."""
         found = [(n, h) for n, h in enumerate(headers) if h is not None]
         is_packed = any(h.scan.pixel_length < 0 for _, h in found)
-        workers = count_processes(len(found)) if is_packed else _THREADS
+        workers = count_readers(len(found), is_packed=is_packed)
         self._jobs = iter(_split_jobs(found, -(-len(found) // workers)))
         with ThreadPoolExecutor(workers) as pool:
             futures = [pool.submit(self._work) for _ in range(workers)]

@@ -103,7 +103,9 @@ def write_card(figures: Mapping[str, Any], facts: CardFacts, path: Path) -> Path
         "",
         "## Figures",
         "",
-        "Intervals of 95 %: bootstrap over patients or scans.",
+        "Intervals of 95 %: bootstrap over patients or scans; of an AUC, C or "
+        "sensitivity of exactly 1 or 0 exact. Another interval without width comes "
+        "from cases that are all alike, and is no certainty.",
         "",
     ]
     lines += _table(("figure", "value", "95 % interval"), figure_rows(figures))
@@ -255,9 +257,8 @@ def _subgroups(groups: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = ["", "## Parts of the cohort", ""]
     lines += [
         f"Parts of fewer than {FEW}, or with fewer than {FEW_POSITIVES} positives, are "
-        "in brackets: they tell little. An interval without width comes from cases "
-        "that are all alike, and is no certainty. Nothing is corrected for how many "
-        "parts there are.",
+        "in brackets: they tell little. Nothing is corrected for how many parts there "
+        "are.",
         "",
     ]
     names = list(groups[0]["figures"])

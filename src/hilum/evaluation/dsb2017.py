@@ -20,7 +20,7 @@ from hilum.evaluation.calibration import (
     reliability,
 )
 from hilum.evaluation.decisions import AucDifference, compare_aucs
-from hilum.evaluation.intervals import Figure, bootstrap
+from hilum.evaluation.intervals import Figure, Share, bootstrap, disjoint_pairs
 from hilum.evaluation.patients import Labelled, read_labelled
 from hilum.evaluation.ranking import area_under_curve
 from hilum.evaluation.subgroups import Subgroup, judge_groups, read_facts
@@ -100,7 +100,7 @@ def evaluate_dsb2017(
             cases.ids,
             truth,
             {
-                "auc": lambda at: area_under_curve(p[at], truth[at]),
+                "auc": _auc_of(cases),
                 "log_loss": lambda at: log_loss(p[at], truth[at]),
             },
         )
@@ -130,8 +130,11 @@ def judge_patients(cases: Labelled) -> PatientFigures:
         raise InputError("There is no patient to judge.")
     p, truth = cases.probability, cases.cancer
 
-    def figure(of: Callable[[Any, Any], float]) -> tuple[float | None, Interval | None]:
-        found = bootstrap(lambda at: of(p[at], truth[at]), cases.ids)
+    def figure(
+        of: Callable[[Any, Any], float] | Share,
+    ) -> tuple[float | None, Interval | None]:
+        each = of if isinstance(of, Share) else lambda at: of(p[at], truth[at])
+        found = bootstrap(each, cases.ids)
         if found.value is None or found.low is None or found.high is None:
             return None, None
         return found.value, (found.low, found.high)
@@ -139,7 +142,7 @@ def judge_patients(cases: Labelled) -> PatientFigures:
     loss, loss_interval = figure(log_loss)
     square, square_interval = figure(brier)
     ece, ece_interval = figure(expected_calibration_error)
-    auc, auc_interval = figure(area_under_curve)
+    auc, auc_interval = figure(_auc_of(cases))
     share = np.full(len(p), truth.mean())
     return PatientFigures(
         n=len(p),
@@ -154,6 +157,15 @@ def judge_patients(cases: Labelled) -> PatientFigures:
         ece=ece or 0.0,
         ece_interval=ece_interval or (0.0, 0.0),
         reliability=reliability(p, truth),
+    )
+
+
+def _auc_of(cases: Labelled) -> Share:
+    """Make the statistic of the AUC."""
+    p, truth, ids = cases.probability, cases.cancer, np.array(cases.ids)
+    return Share(
+        lambda at: area_under_curve(p[at], truth[at]),
+        lambda at: disjoint_pairs(ids[at], truth[at]),
     )
 
 

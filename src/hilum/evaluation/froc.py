@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from hilum.errors import InputError
 from hilum.evaluation.detections import Points, Truth
-from hilum.evaluation.intervals import Figure
+from hilum.evaluation.intervals import Figure, ends_of
 
 RATES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)
 """Operating points: false positives a scan."""
@@ -136,8 +136,9 @@ def froc(outcomes: Outcomes, *, rounds: int = 1000, seed: int = 0) -> FrocCurve:
     count = int(outcomes.nodules.sum())
     rates = len(RATES)
     at = np.vstack([whole, curves])[:, :rates]
-    figures = tuple(_figure(column, count) for column in at.T)
-    cpm = _figure(at.mean(axis=1), count)
+    units = int((outcomes.nodules > 0).sum())  # scans that each could miss one
+    figures = tuple(_figure(column, count, units) for column in at.T)
+    cpm = _figure(at.mean(axis=1), count, units)
     return FrocCurve(whole[rates:], low[rates:], high[rates:], figures, cpm)
 
 
@@ -205,12 +206,12 @@ def _curve_of(outcomes: Outcomes, read_at: Floats) -> Callable[[Floats], Floats]
     return curve
 
 
-def _figure(values: Floats, n: int) -> Figure:
-    """Make a figure from its value and those of the draws."""
+def _figure(values: Floats, n: int, units: int = -1) -> Figure:
+    """Make a figure from its value and those of the draws; units as `ends_of` has."""
     if np.isnan(values[0]):
         return Figure(None, None, None, n)
-    low, high = np.percentile(values[1:], [2.5, 97.5])
-    return Figure(float(values[0]), float(low), float(high), n)
+    low, high = ends_of(float(values[0]), values[1:], units=units)
+    return Figure(float(values[0]), low, high, n)
 
 
 def _strongest(probability: Floats) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,18 @@
-"""How much a figure owes to which patients there happened to be."""
+"""How much a figure owes to which patients there happened to be.
+
+Draws of cases that are all right are all right: the percentiles of an AUC or a
+sensitivity of 1 would be [1, 1] of three cases as of three thousand. There the interval
+ends where so much luck has a chance of 2.5 %: n independent units that each come out
+right with probability p are all right with p^n, so it ends at 0.025^(1/n), as the
+interval of Clopper and Pearson does. The units of a sensitivity are patients, or scans.
+Those of an AUC are pairs of a positive and a negative patient, no patient in two: an
+AUC of 1 means that all of them, which are independent, are in order, and each is with a
+probability of at most the AUC.
+
+Sources:
+    Clopper and Pearson, Biometrika 1934;26:404; Obuchowski and Lieber, Acad Radiol
+    2002;9:526 (bounds of an AUC of 1: why they are needed).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +26,26 @@ import numpy.typing as npt
 from hilum.errors import InputError
 from hilum.findings import Record
 
-Statistic = Callable[[npt.NDArray[np.int64]], float]
+Indices = npt.NDArray[np.int64]
+Statistic = Callable[[Indices], float]
+_TAIL = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A statistic in [0, 1] that is 1 (or 0) only where all of its units agree.
+
+    Attributes:
+        of: The statistic.
+        units: How many independent units there are among cases.
+    """
+
+    of: Statistic
+    units: Callable[[Indices], int]
+
+    def __call__(self, cases: Indices) -> float:
+        """Compute the statistic."""
+        return self.of(cases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +54,9 @@ class Figure(Record):
 
     Attributes:
         value: From all cases.
-        low: 2.5 % of the figures of resampled patients lie below.
-        high: 2.5 % lie above.
+        low: 2.5 % of the figures of resampled patients lie below. Where a `Share` is 0
+            or 1 it is the exact end of this module.
+        high: 2.5 % lie above; the same.
         n: Cases that it rests on.
     """
 
@@ -54,7 +88,8 @@ def bootstrap(
 
     Args:
         statistic: Takes (k,) numbers of cases, with repeats; returns the figure, NaN
-            where these cases do not allow one.
+            where these cases do not allow one. A `Share` has an exact interval where
+            it is 0 or 1.
         patients: (n,) whose each case is.
         rounds: How many draws.
         seed: Of the draws.
@@ -81,5 +116,48 @@ def bootstrap(
         figure = statistic(np.concatenate([cases[c] for c in chosen]))
         if not math.isnan(figure):
             drawn.append(figure)
-    low, high = np.percentile(drawn or [value], [2.5, 97.5])
-    return Figure(float(value), float(low), float(high), len(whose))
+    units = -1
+    if isinstance(statistic, Share):
+        units = statistic.units(np.arange(len(whose)))
+    low, high = ends_of(value, np.array(drawn or [value]), units=units)
+    return Figure(float(value), low, high, len(whose))
+
+
+def ends_of(
+    value: float, drawn: npt.NDArray[np.float64], *, units: int = -1
+) -> tuple[float, float]:
+    """Give the ends of the 95 % interval of a figure.
+
+    Args:
+        value: From all cases.
+        drawn: (rounds,) from draws, at least one.
+        units: Independent units of a `Share`; -1: it is none.
+
+    Example:
+        >>> low, high = ends_of(1.0, np.ones(9), units=10)
+        >>> round(low, 4), high  # 10 of 10 by Clopper and Pearson
+        (0.6915, 1.0)
+    """
+    low, high = np.percentile(drawn, [100 * _TAIL, 100 * (1 - _TAIL)]).tolist()
+    if units < 0 or not low == high == value or value not in (0.0, 1.0):
+        return low, high
+    end = _TAIL ** (1 / units) if units else 0.0
+    return (end, 1.0) if value else (0.0, 1 - end)
+
+
+def disjoint_pairs(
+    patients: Sequence[str] | npt.NDArray[np.str_], positive: npt.NDArray[np.bool_]
+) -> int:
+    """Count pairs of a positive and a negative patient, no patient in two.
+
+    Args:
+        patients: (n,) whose each case is.
+        positive: (n,) bool.
+
+    Example:
+        >>> disjoint_pairs(["a", "a", "b", "c"], np.array([True, False, False, False]))
+        1
+    """
+    names = np.asarray(patients, dtype=str)
+    ups, downs = set(names[positive].tolist()), set(names[~positive].tolist())
+    return min(len(ups), len(downs), len(ups | downs) // 2)

@@ -19,7 +19,13 @@ from hilum.datasets import NoduleCase, load_nodule, read_nodules
 from hilum.errors import InputError
 from hilum.evaluation.agreement import balanced_accuracy, dice
 from hilum.evaluation.calibration import expected_calibration_error
-from hilum.evaluation.intervals import Figure, bootstrap
+from hilum.evaluation.intervals import (
+    Figure,
+    Indices,
+    Share,
+    bootstrap,
+    disjoint_pairs,
+)
 from hilum.evaluation.ranking import area_under_curve
 from hilum.findings import Record
 from hilum.volume import CTVolume, Mask
@@ -173,7 +179,12 @@ class _Table:
     ) -> Figure:
         """Compute the area under the curve of a score."""
         score, patients = np.nan_to_num(score), self.patients
-        return _figure(patients, truth, lambda i, t: area_under_curve(score[i], t > 0))
+        return _figure(
+            patients,
+            truth,
+            lambda i, t: area_under_curve(score[i], t > 0),
+            lambda i, t: disjoint_pairs(patients[i], t > 0),
+        )
 
     def gain(self, truth: npt.NDArray[np.int64]) -> Figure:
         """Compute by how much the area is larger than that of the diameter."""
@@ -197,18 +208,35 @@ class _Table:
         """Compute the balanced accuracy where a kind was told."""
         known = np.where(self.kinds < 0, -1, truth)
         return _figure(
-            self.patients, known, lambda i, t: balanced_accuracy(t, self.kinds[i])
+            self.patients,
+            known,
+            lambda i, t: balanced_accuracy(t, self.kinds[i]),
+            lambda i, t: min(
+                len(set(self.patients[i[t == kind]].tolist()))
+                for kind in set(t.tolist())
+            ),
         )
 
 
 def _figure(
     patients: npt.NDArray[np.str_],
     truth: npt.NDArray[np.int64],
-    statistic: Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], float],
+    statistic: Callable[[Indices, Indices], float],
+    units: Callable[[Indices, Indices], int] | None = None,
 ) -> Figure:
-    """Compute a figure over the cases whose truth is known: 0 or above."""
+    """Compute a figure over the cases whose truth is known: 0 or above.
+
+    Both functions take numbers of cases and their truth; units make it a `Share`.
+    """
     known = np.flatnonzero(truth >= 0)
-    return bootstrap(lambda i: statistic(known[i], truth[known[i]]), patients[known])
+
+    def of(i: Indices) -> float:
+        return statistic(known[i], truth[known[i]])
+
+    if units is None:
+        return bootstrap(of, patients[known])
+    share = Share(of, lambda i: units(known[i], truth[known[i]]))
+    return bootstrap(share, patients[known])
 
 
 def _numbers(values: Sequence[float | None]) -> npt.NDArray[np.float64]:

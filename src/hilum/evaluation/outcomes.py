@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,13 @@ from hilum.evaluation.decisions import (
     decision_curve,
     sensitivity_at,
 )
-from hilum.evaluation.intervals import Figure, Statistic, bootstrap
+from hilum.evaluation.intervals import (
+    Figure,
+    Indices,
+    Share,
+    bootstrap,
+    disjoint_pairs,
+)
 from hilum.evaluation.patients import (
     check_probabilities,
     read_table,
@@ -34,6 +40,8 @@ SPECIFICITIES = (0.8, 0.9, 0.95)
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Units = Callable[[Indices], int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,10 +130,14 @@ def evaluate_patients(
         cases.patients,
         event,
         {
-            f"auc_{horizon}": lambda at: horizon_auc(
-                last[at], years[at], event[at], year=horizon
+            f"auc_{horizon}": Share(
+                lambda at: horizon_auc(last[at], years[at], event[at], year=horizon),
+                partial(_pairs_at, cases, year=horizon),
             ),
-            "harrell_c": lambda at: harrell_c(last[at], years[at], event[at]),
+            "harrell_c": Share(
+                lambda at: harrell_c(last[at], years[at], event[at]),
+                partial(_pairs_in_time, cases),
+            ),
         },
     )
     return replace(found, subgroups=parts)
@@ -170,15 +182,20 @@ def _patients_of(truth: Path, ids: Sequence[str]) -> tuple[str, ...]:
 def judge_outcomes(cases: Outcomes, other: Outcomes | None = None) -> OutcomeFigures:
     """Give the figures of patients; see `evaluate_patients`."""
     years, event, said = cases.years, cases.event, cases.said
+    in_time = partial(_pairs_in_time, cases)
 
-    def figure(of: Callable[..., float], score: Floats, **settings: Any) -> Figure:
-        return bootstrap(
-            lambda at: of(score[at], years[at], event[at], **settings),
-            cases.patients,
-            rounds=300,
+    def figure(
+        of: Callable[[Floats, Floats, Bools], float], score: Floats, units: Units
+    ) -> Figure:
+        each = Share(lambda at: of(score[at], years[at], event[at]), units)
+        return bootstrap(each, cases.patients, rounds=300)
+
+    auc = {
+        str(y): figure(
+            partial(horizon_auc, year=y), said[:, n], partial(_pairs_at, cases, year=y)
         )
-
-    auc = {str(y): figure(horizon_auc, said[:, n], year=y) for n, y in enumerate(YEARS)}
+        for n, y in enumerate(YEARS)
+    }
     usable = [y for y in YEARS if auc[str(y)].value is not None]
     year = usable[-1] if usable else None
     known = (years > (year or 0)) | (event & (years <= (year or 0)))
@@ -186,7 +203,7 @@ def judge_outcomes(cases: Outcomes, other: Outcomes | None = None) -> OutcomeFig
     ill = (event & (years <= (year or 0)))[known]
     names = tuple(i for i, k in zip(cases.patients, known.tolist(), strict=True) if k)
     sensitivity = {
-        f"{s:g}": bootstrap(_sensitivity(last[known], ill, s), names)
+        f"{s:g}": bootstrap(_sensitivity(last[known], ill, s, names), names)
         for s in SPECIFICITIES
     }
     comparison = None
@@ -198,8 +215,8 @@ def judge_outcomes(cases: Outcomes, other: Outcomes | None = None) -> OutcomeFig
         n=len(cases.ids),
         cancers=int(event.sum()),
         auc=auc,
-        harrell_c=figure(harrell_c, said[:, -1]),
-        uno_c=figure(uno_c, said[:, -1]),
+        harrell_c=figure(harrell_c, said[:, -1], in_time),
+        uno_c=figure(uno_c, said[:, -1], in_time),
         known=int(known.sum()) if year else 0,
         known_year=year,
         sensitivity=sensitivity,
@@ -209,7 +226,33 @@ def judge_outcomes(cases: Outcomes, other: Outcomes | None = None) -> OutcomeFig
 
 
 def _sensitivity(
-    score: Floats, ill: npt.NDArray[np.bool_], specificity: float
-) -> Statistic:
-    """Make the statistic that `bootstrap` asks for."""
-    return lambda at: sensitivity_at(score[at], ill[at], specificity=specificity)
+    score: Floats, ill: Bools, specificity: float, patients: Sequence[str]
+) -> Share:
+    """Make the statistic that `bootstrap` asks for; its units are ill patients."""
+    names = np.array(patients, dtype=str)
+    return Share(
+        lambda at: sensitivity_at(score[at], ill[at], specificity=specificity),
+        lambda at: len(set(names[at][ill[at]].tolist())),
+    )
+
+
+def _pairs_at(cases: Outcomes, at: Indices, year: int) -> int:
+    """Count pairs of patients, one ill by a year, one well until then."""
+    years, ill = cases.years[at], cases.event[at] & (cases.years[at] <= year)
+    known = ill | (years > year)
+    return disjoint_pairs(np.array(cases.patients)[at][known], ill[known])
+
+
+def _pairs_in_time(cases: Outcomes, at: Indices) -> int:
+    """Count pairs of patients of whom one fell ill before the time of the other.
+
+    Each patient counts by one row. Those of the later half are partners of those of
+    the earlier half who fell ill: these may be fewer pairs than there are.
+    """
+    _, first = np.unique(np.array(cases.patients)[at], return_index=True)
+    years, event = cases.years[at][first], cases.event[at][first]
+    half = len(years) // 2
+    if not half:
+        return 0
+    later = np.sort(years)[len(years) - half]
+    return min(half, int((event & (years < later)).sum()))

@@ -20,7 +20,7 @@ from hilum.datasets.tables import columns_of, read_rows
 from hilum.errors import InputError
 from hilum.evaluation.detections import Points, Truth
 from hilum.evaluation.froc import RATES, froc, match
-from hilum.evaluation.intervals import Figure, Statistic, bootstrap
+from hilum.evaluation.intervals import Figure, Share, Statistic, bootstrap
 from hilum.findings import Record
 
 CUTS: dict[str, tuple[float, ...]] = {
@@ -283,6 +283,8 @@ def _seen_once(found: Figure, n: int) -> Figure:
 
 def _within(of: Statistic, where: npt.NDArray[np.int64]) -> Statistic:
     """Let a statistic of all cases take numbers of some of them."""
+    if isinstance(of, Share):
+        return Share(lambda at: of.of(where[at]), lambda at: of.units(where[at]))
     return lambda at: of(where[at])
 
 

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from hilum.datasets import read_nodules
+from hilum.datasets.left_out import LeftOut, Told, write_left_out
 from hilum.nn.losses import marks_loss
 from hilum.nn.models.detectors import detection_net
 from hilum.settings import to_table
@@ -69,10 +70,13 @@ def train_nodules(
     settings: DetectionSettings | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     fold: int | None = None,
+    told: Told = lambda _: None,
 ) -> dict[str, Any]:
     """Train the detector, and judge it on patients it never saw.
 
-    Goes on where it was interrupted.
+    Goes on where it was interrupted. A scan that cannot be read or that shows no
+    lungs is told and left out; of what is judged only those that cannot be read are,
+    for nodules in lungs that are not found are missed.
 
     Args:
         data: A data set with boxes: LUNA16, LIDC-IDRI or a table of one's own; see
@@ -87,22 +91,30 @@ def train_nodules(
         callbacks: More of Keras's callbacks, for each run.
         fold: Train the network of this fold alone, such as on one of many machines
             that share `out`; a call without it then judges them all.
+        told: Called with each scan that is left out.
 
     Returns:
         The figures as in metrics.json; without folds, or with one alone, how many
-        scans and nodules there were.
+        scans and nodules there were. `left_out` says which scans were left out.
 
     Raises:
-        InputError: The data cannot be read, there are too few patients, or `out`
+        InputError: The data cannot be read, too few patients are left, or `out`
             holds a run with other settings.
     """
     settings = settings or DetectionSettings()
     check_fold(fold, settings.folds)
     scans = read_training_scans(data)
-    patients = _folds_of(scans, settings)
-    scenes = load_scenes(scans, out / "scenes")
+    _folds_of(scans, settings)  # before hours of preparing
+    scenes, without = _prepared(scans, out / "scenes", told)
+    scans = _readable(scans, without)
+    patients = _folds_of(scans, settings, without)
+    write_left_out(without, out / "scenes")
     implants = load_implants(data)
-    counts = {"scans": len(scenes), "nodules": sum(len(s.nodules) for s in scenes)}
+    counts: dict[str, Any] = {
+        "scans": len(scenes),
+        "nodules": sum(len(s.nodules) for s in scenes),
+        "left_out": [item.to_json() for item in without],
+    }
     networks: list[tuple[frozenset[str], Path]] = []
     wanted = [*range(settings.folds), None] if fold is None else [fold]
     for number in wanted:
@@ -121,15 +133,49 @@ def train_nodules(
             networks.append((left_out, path))
     if not networks or fold is not None:
         return counts
-    judged = judge_detectors(scans.cases, networks, out)
+    judged = judge_detectors(scans.cases, networks, out, left_out=without, told=told)
     return judged | {"settings": to_table(settings)}
 
 
-def _folds_of(scans: TrainingScans, settings: DetectionSettings) -> Mapping[str, int]:
-    """Give the fold of each patient: the data set's own where they are as many."""
-    if scans.folds and len(set(scans.folds.values())) == settings.folds:
-        return scans.folds
-    return deal_patients(scans.cases, settings.folds, settings.fit.seed)
+def _prepared(
+    scans: TrainingScans, folder: Path, told: Told
+) -> tuple[tuple[Scene, ...], list[LeftOut]]:
+    """Prepare scans; give also those that are left out."""
+    without: list[LeftOut] = []
+
+    def tell(item: LeftOut) -> None:
+        without.append(item)
+        told(item)
+
+    return load_scenes(scans, folder, told=tell), without
+
+
+def _readable(scans: TrainingScans, without: Sequence[LeftOut]) -> TrainingScans:
+    """Take out what cannot be read, so that folds are dealt without it."""
+    gone = {item.series_uid for item in without if item.reason == "unreadable"}
+    cases = tuple(case for case in scans.cases if case.series_uid not in gone)
+    return replace(scans, cases=cases)
+
+
+def _folds_of(
+    scans: TrainingScans,
+    settings: DetectionSettings,
+    without: Sequence[LeftOut] = (),
+) -> Mapping[str, int]:
+    """Give the fold of each patient: the data set's own where they are as many.
+
+    Nodules that cannot be learned from do not count where nodules are dealt.
+    """
+    own = scans.folds or {}
+    there = {case.patient: own.get(case.patient) for case in scans.cases}
+    if settings.folds and set(there.values()) == set(range(settings.folds)):
+        return own
+    hidden = {item.series_uid for item in without}
+    cases = [
+        replace(case, annotations=()) if case.series_uid in hidden else case
+        for case in scans.cases
+    ]
+    return deal_patients(cases, settings.folds, settings.fit.seed)
 
 
 def train_detection(

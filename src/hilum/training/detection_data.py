@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from hilum._names import name_of, stem_of
 from hilum.datasets.cases import Case, DataSet
+from hilum.datasets.left_out import LeftOut, Told, read_left_out
 from hilum.datasets.lidc import Reading
 from hilum.datasets.lidc_folder import annotated, load_readings
 from hilum.datasets.luna16 import read_candidates, read_excluded
@@ -85,12 +86,15 @@ class TrainingScans:
         readings: What readers of LIDC marked, by series UID.
         traps: Places that look like nodules and are none, by series UID.
         folds: The data set's own split, by patient; None where it has none.
+        left_out: Scans whose nodules cannot be placed, for they cannot be read; they
+            are not among the cases.
     """
 
     cases: tuple[ScanCase, ...]
     readings: Mapping[str, Reading] = field(default_factory=dict)
     traps: Mapping[str, Sequence[Point]] = field(default_factory=dict)
     folds: Mapping[str, int] | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def read_training_scans(data: Path) -> TrainingScans:
@@ -101,12 +105,20 @@ def read_training_scans(data: Path) -> TrainingScans:
             `hilum.datasets.opening`.
 
     Raises:
-        InputError: It cannot be read, or nobody marked nodules in it.
+        InputError: It cannot be read, nobody marked nodules in it, or none of its
+            scans can be read.
     """
     found = open_dataset(data)
     readings = load_readings(found)
-    cases = tuple(annotated(case, readings) for case in found)
+    cases, left_out = [], []
+    for case in found:
+        try:
+            cases.append(annotated(case, readings))
+        except InputError as error:
+            left_out.append(LeftOut(case.id, "unreadable", str(error)))
     marked = [case for case in cases if case.annotations is not None]
+    if not marked and left_out:
+        raise _none_left(left_out)
     if not marked:
         raise InputError(
             f"`{name_of(found.folder)}` (layout {found.layout}) has no boxes of "
@@ -121,31 +133,44 @@ def read_training_scans(data: Path) -> TrainingScans:
         readings=readings,
         traps=_candidates(found),
         folds=_official_folds(marked),
+        left_out=tuple(left_out),
     )
 
 
-def load_scenes(scans: TrainingScans, out: Path) -> tuple[Scene, ...]:
+def load_scenes(
+    scans: TrainingScans, out: Path, *, told: Told = lambda _: None
+) -> tuple[Scene, ...]:
     """Prepare scans, or load what was prepared before.
+
+    A scan that cannot be read or that shows no lungs is told and left out, and so is
+    one that `out` says a training was begun without.
 
     Args:
         scans: Where reader files of LIDC are known, what they took for no nodule is a
             trap, and nodules below 3 mm count neither way.
         out: Gets a few files for each scan.
+        told: Called with each scan that is left out.
 
     Raises:
-        InputError: A scan cannot be read, or none of them shows lungs.
+        InputError: All scans are left out, or what was prepared is damaged.
     """
-    found = []
+    found: list[Scene] = []
+    left_out = list(scans.left_out)
+    for item in left_out:
+        told(item)
+    before = {item.series_uid: item for item in read_left_out(out)}
     for case in scans.cases:
         path = out / f"{stem_of(case.series_uid)}.npz"
-        if not path.exists():
-            scene = _scene_of(case, scans)
-            if scene is not None:
-                _write_scene(scene, path)
-        if path.exists():
-            found.append(read_scene(path))
+        made: Scene | LeftOut | None = before.get(case.series_uid)
+        if made is None:
+            made = read_scene(path) if path.exists() else _prepare(case, scans, path)
+        if isinstance(made, LeftOut):
+            left_out.append(made)
+            told(made)
+        else:
+            found.append(made)
     if not found:
-        raise InputError("None of the scans shows lungs. Are they chest CT?")
+        raise _none_left(left_out)
     return tuple(found)
 
 
@@ -165,6 +190,29 @@ def read_scene(path: Path) -> Scene:
         raise InputError(
             f"Cannot read the prepared scan `{path.name}`: {error}. Delete the file."
         ) from error
+
+
+def _prepare(case: ScanCase, scans: TrainingScans, path: Path) -> Scene | LeftOut:
+    """Prepare a scan and keep it, or say why it is left out."""
+    try:
+        scene = _scene_of(case, scans)
+    except InputError as error:
+        return LeftOut(case.series_uid, "unreadable", str(error))
+    if scene is None:
+        message = "No lungs are found in it. Is it a chest CT?"
+        return LeftOut(case.series_uid, "no-lungs", message)
+    _write_scene(scene, path)
+    return read_scene(path)
+
+
+def _none_left(left_out: Sequence[LeftOut]) -> InputError:
+    """Say that there is nothing to learn from."""
+    unreadable = sum(item.reason == "unreadable" for item in left_out)
+    return InputError(
+        f"None of the {len(left_out)} scans can be learned from: {unreadable} cannot "
+        f"be read, {len(left_out) - unreadable} show no lungs. The first: "
+        f"{left_out[0].message}"
+    )
 
 
 def _write_scene(scene: Scene, path: Path) -> None:

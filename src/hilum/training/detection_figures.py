@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hilum.datasets.left_out import LeftOut, Told
 from hilum.datasets.scans import CERTAIN_READERS, ScanCase
 from hilum.errors import InputError
 from hilum.evaluation.luna16 import evaluate_luna16
@@ -43,7 +44,8 @@ def deal_patients(
     if folds and not 2 <= folds <= len(nodules):
         raise InputError(
             f"Cannot deal {len(nodules)} patients into {folds} folds; expected at "
-            "least 2 folds and a patient for each, or 0 for no folds."
+            "least 2 folds and a patient for each, or 0 for no folds. What is prepared "
+            "serves other settings too."
         )
     order = np.random.default_rng(seed).permutation(sorted(nodules)).tolist()
     order.sort(key=lambda patient: -nodules[patient])
@@ -54,30 +56,48 @@ def judge_detectors(
     cases: Sequence[ScanCase],
     networks: Iterable[tuple[frozenset[str], Path]],
     out: Path,
+    *,
+    left_out: Sequence[LeftOut] = (),
+    told: Told = lambda _: None,
 ) -> dict[str, Any]:
     """Detect in the scans of the patients left out, as `assess` would, and judge.
+
+    A scan that cannot be read any more is told and not judged.
 
     Args:
         cases: The scans.
         networks: The patients that each never saw, and where it is.
         out: Gets truth/, predictions.csv, metrics.json and froc.png.
+        left_out: Scans that the training went on without, for metrics.json.
+        told: Called with each scan that is not judged.
 
     Returns:
-        The figures by the LUNA16 protocol.
+        The figures by the LUNA16 protocol, and `left_out`.
 
     Raises:
-        InputError: A scan cannot be read.
+        InputError: None of the scans can be read.
     """
     marks: list[tuple[object, ...]] = []
     judged: list[ScanCase] = []
+    without = list(left_out)
     for patients, path in networks:
         detect = NoduleDetector(weights=str(path))
         for case in (c for c in cases if c.patient in patients):
             uid = case.series_uid if case.source.is_dir() else None
-            volume = read_ct(case.source, series_uid=uid)
+            try:
+                volume = read_ct(case.source, series_uid=uid)
+            except InputError as error:
+                without.append(LeftOut(case.series_uid, "unreadable", str(error)))
+                told(without[-1])
+                continue
             found = detect(volume, LungSegmenter()(volume))
             marks += [(case.series_uid, *c.center_mm, c.score) for c in found]
             judged.append(case)
+    if not judged:
+        raise InputError(
+            f"None of the {len(cases)} scans can be read any more, so nothing can be "
+            "judged. The networks are trained: bring the scans back, and call again."
+        )
     truth = out / "truth"
     with writing(truth):
         truth.mkdir(parents=True, exist_ok=True)
@@ -94,6 +114,7 @@ def judge_detectors(
         figures = evaluate_luna16(
             truth, out / "predictions.csv", force=True, plot=out / "froc.png"
         ).to_json()
+    figures["left_out"] = [item.to_json() for item in without]
     with replacing(out / "metrics.json") as file:
         file.write((json.dumps(figures, indent=2) + "\n").encode())
     return figures

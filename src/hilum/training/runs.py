@@ -2,7 +2,8 @@
 
 run.toml    every setting, defaults too: `hilum train WHAT DATA OUT --settings` takes
 it
-run.json    what it ran on: the data set and its digests, versions, the command
+run.json    what it ran on: the data set and its digests, what of it was left out and
+            why, versions, the command
 data.csv    the scans or nodules, their patients and folds; of scans the folds of the
             data set's own, where it has any: others follow from the seed
 """
@@ -13,6 +14,7 @@ import csv
 import hashlib
 import io
 import json
+import logging
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +26,8 @@ import keras
 
 from hilum._names import name_of
 from hilum._version import __version__
-from hilum.datasets import DataSet, folds_by_patient, open_dataset, read_nodules
+from hilum.datasets import DataSet, Gap, folds_by_patient, open_dataset, read_nodules
+from hilum.datasets.left_out import LeftOut, Told
 from hilum.errors import InputError
 from hilum.formats.atomic import replacing, writing
 from hilum.runtime.weights import digest_of
@@ -37,6 +40,9 @@ from hilum.training.progress import EventLog
 from hilum.training.segmentation import SegmentationSettings, train_segmentation
 from hilum.training.sharing import shared
 from hilum.training.typical import write_typical
+
+_LOG = logging.getLogger(__name__)
+_LOG.addHandler(logging.NullHandler())
 
 What = Literal["malignancy", "nodules", "segmentation"]
 SETTINGS: dict[str, type] = {
@@ -53,6 +59,8 @@ _LEARNED = (
     "nodules.csv",
 )
 _DESCRIPTION = {"run.toml", "run.json", "data.csv"}
+_PREPARED = {"scenes", "nodules"}
+"""What a run prepares first: it follows from the data, whatever the settings."""
 _PACKAGES = ("keras", "tensorflow-cpu", "tensorflow", "numpy", "scipy")
 
 
@@ -105,6 +113,9 @@ def train(
 ) -> dict[str, Any]:
     """Train networks, and keep with them what reproduces the run.
 
+    What the data set lacks, and each scan that is left out, is logged as a warning and
+    stands in run.json.
+
     Args:
         what: "malignancy", "nodules" or "segmentation".
         data: What `train_malignancy` and so on take.
@@ -125,10 +136,19 @@ def train(
     run = run or RunSettings()
     with shared(run.devices, precision=run.precision):
         _check_folder(what, out, settings, run)
-        _describe(what, data, out, settings, command)
+        left_out: list[LeftOut] = []
+
+        def tell(item: LeftOut) -> None:
+            left_out.append(item)
+            _LOG.warning("%s", item)
+            _note(out, left_out)
+
+        for gap in _describe(what, data, out, settings, command, told=tell):
+            _LOG.warning("In the data set: %s", gap.message)
+        _note(out, left_out)
         _write_settings(what, out, settings, run)
         callbacks = [EventLog()] if run.tensorboard else []
-        return _train(what, data, out, settings, callbacks, fold)
+        return _train(what, data, out, settings, callbacks, fold=fold, told=tell)
 
 
 def _train(
@@ -137,7 +157,9 @@ def _train(
     out: Path,
     settings: Any,
     callbacks: list[keras.callbacks.Callback],
+    *,
     fold: int | None,
+    told: Told,
 ) -> dict[str, Any]:
     if what == "segmentation":
         return train_segmentation(
@@ -145,7 +167,7 @@ def _train(
         )
     if what == "nodules":
         return train_nodules(
-            data, out, settings=settings, callbacks=callbacks, fold=fold
+            data, out, settings=settings, callbacks=callbacks, fold=fold, told=told
         )
     predictions = train_malignancy(
         data, out, settings=settings, callbacks=callbacks, fold=fold
@@ -158,13 +180,15 @@ def _train(
 
 
 def _check_folder(what: str, out: Path, settings: Any, run: RunSettings) -> None:
-    """Make the folder, or refuse one whose run.toml says something else."""
+    """Make the folder, or refuse one where other settings were trained with."""
     path = out / "run.toml"
     with writing(path):
         out.mkdir(parents=True, exist_ok=True)
     if path.exists():
         begun, how = read_run_settings(what, path)
-        if begun != settings or how.precision != run.precision:
+        trained = {p.name for p in out.iterdir()} - _DESCRIPTION - _PREPARED
+        is_other = begun != settings or how.precision != run.precision
+        if is_other and trained:
             raise InputError(
                 f"`{name_of(out)}` holds a run with other settings, in run.toml. "
                 "Choose another folder, or delete that one."
@@ -180,9 +204,15 @@ def _write_settings(what: str, out: Path, settings: Any, run: RunSettings) -> No
 
 
 def _describe(
-    what: str, data: Path, out: Path, settings: Any, command: Sequence[str]
-) -> None:
-    """Write run.json and data.csv."""
+    what: str,
+    data: Path,
+    out: Path,
+    settings: Any,
+    command: Sequence[str],
+    *,
+    told: Told,
+) -> tuple[Gap, ...]:
+    """Write run.json and data.csv; give what the data set lacks."""
     is_cut = (data / "nodules.csv").is_file()
     found = None if is_cut and what != "nodules" else open_dataset(data)
     digests = _digests(data, found)
@@ -191,7 +221,7 @@ def _describe(
         layout = str(found.layout)
         rows = [(c.id, c.patient, c.fold or "") for c in found]
     else:
-        cases = read_nodules(nodules_of(data, out))
+        cases = read_nodules(nodules_of(data, out, told=told))
         layout = "nodules" if found is None else str(found.layout)
         seed = settings.seed if what == "malignancy" else settings.fit.seed
         folds = folds_by_patient(cases, settings.folds, seed).tolist()
@@ -200,6 +230,7 @@ def _describe(
     lines = csv.writer(text, lineterminator="\n")
     lines.writerows([("id", "patient", "fold"), *rows])
     table = text.getvalue().encode()
+    gaps = () if found is None else found.gaps
     tree = {
         "hilum": __version__,
         "what": what,
@@ -211,6 +242,8 @@ def _describe(
             "patients": len({row[1] for row in rows}),
             "cases_sha256": hashlib.sha256(table).hexdigest(),
             "tables_sha256": digests,
+            "gaps": [gap.to_json() for gap in gaps],
+            "left_out": [],
         },
         "python": platform.python_version(),
         "machine": platform.platform(),
@@ -220,6 +253,18 @@ def _describe(
     for name, content in (("data.csv", table), ("run.json", _json(tree))):
         with writing(out / name), replacing(out / name) as file:
             file.write(content)
+    return gaps
+
+
+def _note(out: Path, left_out: Sequence[LeftOut]) -> None:
+    """Say in run.json what is left out, as soon as it is known."""
+    path = out / "run.json"
+    if not path.exists():  # the nodules are being cut: it is written afterwards
+        return
+    tree = json.loads(path.read_text(encoding="utf-8"))
+    tree["data"]["left_out"] = [item.to_json() for item in left_out]
+    with writing(path), replacing(path) as file:
+        file.write(_json(tree))
 
 
 def _digests(data: Path, found: DataSet | None) -> dict[str, str]:

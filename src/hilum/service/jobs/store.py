@@ -13,7 +13,6 @@ A study appears under its name in one step, whole or not at all.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import secrets
@@ -22,6 +21,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from hilum._hold import hold
 from hilum._names import name_of
 from hilum.errors import InputError
 
@@ -54,21 +54,19 @@ class Store:
             self.data.parent.mkdir(parents=True, exist_ok=True)
             for path in (self.data, self.data / "incoming", self.data / "studies"):
                 path.mkdir(exist_ok=True, mode=0o700)
-            self._lock = (self.data / "lock").open("w")
+            lock = hold(self.data / "lock")
         except OSError as error:
             raise InputError(
                 f"Cannot use `{name_of(self.data)}` for data: "
                 f"{error.strerror or type(error).__name__}. Name a folder that may be "
                 "written to."
             ) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
+        if lock is None:
             raise InputError(
                 f"Another service uses `{name_of(self.data)}`. Stop it, or name "
                 "another folder."
-            ) from error
+            )
+        self._lock = lock
 
     def close(self) -> None:
         """Let another service use the folder."""
