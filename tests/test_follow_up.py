@@ -195,6 +195,13 @@ def test_fleischner_at_a_follow_up_covers_kind_and_growth_in_doubt():
     assert len(doubtful["possible"]) == len(set(doubtful["possible"])) > 1
 
 
+def test_a_solid_part_is_no_larger_than_the_least_that_the_whole_may_be():
+    now = replace(nodule(9.0, "part-solid", 8.5), diameter_error_mm=2.0)
+    line = followed(changed(nodule(9.0, "part-solid", 8.5), now)).fleischner
+    assert line["recommendation"].startswith("persists, solid part of 6 mm or more")
+    assert "not_applicable" not in line
+
+
 def test_fleischner_says_when_growth_may_be_two_millimetres():
     # 7.0 to 8.3 mm is 7 to 8 in whole mm: stable. The interval of its volume reaches
     # 9 mm, which is growth

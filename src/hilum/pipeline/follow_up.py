@@ -246,11 +246,12 @@ def _fleischner_line(
     def judge(look: Look) -> Fleischner:
         parts = look.kind == kind == "part-solid"
         prior_off_mm = 0.0 if look.grew else look.off_mm
+        size = max(now.diameter_mm + look.off_mm, _LEAST_MM)
         return fleischner_later(
             FoundNodule(
                 kind=look.kind,
-                diameter_mm=max(now.diameter_mm + look.off_mm, _LEAST_MM),
-                solid_mm=now.solid_diameter_mm if parts else None,
+                diameter_mm=size,
+                solid_mm=min(now.solid_diameter_mm, size) if parts else None,
                 multiple=len(nodules) > 1,
             ),
             facts,
