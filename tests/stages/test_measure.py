@@ -256,6 +256,14 @@ def test_the_volume_of_a_calcified_nodule_does_not_hang_on_its_core(rim_hu, core
     assert nodule.volume_mm3 == pytest.approx(sphere_mm3(6), rel=0.07)
 
 
+def test_a_large_calcified_ball_keeps_its_volume():
+    # its cells are coarse: the outermost are cut by the edge, whose level is too low
+    grid = grid_around(60, THIN)
+    volume = paint(grid, (ball((0.2, -0.1, 0.3), 30), 600))
+    nodule = measure(volume, candidate((0.5, 0.2, 0), 30)).nodule
+    assert nodule.volume_mm3 == pytest.approx(sphere_mm3(30), rel=0.03)
+
+
 def test_the_level_at_the_edge_is_that_of_the_rim_and_not_above_the_inside():
     grid = grid_around(30, (0.7, 0.7, 0.7))
     center = (0.0, 0.0, 0.0)

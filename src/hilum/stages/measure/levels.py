@@ -117,7 +117,9 @@ def level_at_edge(hood: Neighbourhood, cells: BoolArray, full_hu: float) -> floa
         full_hu: Level of its inner part; the answer is not above it.
     """
     depth = _depth_in_blurs(hood, cells)
-    low, high = _EDGE_DEPTH
+    step = max(s / b for s, b in zip(hood.cell_mm, _blurs_mm(hood), strict=True))
+    # of coarse cells the second layer: the first is cut by the edge
+    low, high = max(_EDGE_DEPTH[0], 1.01 * step), max(_EDGE_DEPTH[1], 2 * step)
     ring = cells & (depth > low) & (depth <= high)
     if np.count_nonzero(ring) < _FEWEST_AT_EDGE:
         return full_hu
@@ -126,9 +128,13 @@ def level_at_edge(hood: Neighbourhood, cells: BoolArray, full_hu: float) -> floa
 
 def _depth_in_blurs(hood: Neighbourhood, cells: BoolArray) -> HUField:
     """Tell how deep each cell lies, by how far the edge is blurred."""
-    blur = [max(v, _BLUR_MM) for v in hood.voxel_mm]
-    z, y, x = (s / b for s, b in zip(hood.cell_mm, blur, strict=True))
+    z, y, x = (s / b for s, b in zip(hood.cell_mm, _blurs_mm(hood), strict=True))
     return depth_of(cells, (z, y, x))
+
+
+def _blurs_mm(hood: Neighbourhood) -> list[float]:
+    """Tell how far an edge is blurred along (slice, row, column)."""
+    return [max(v, _BLUR_MM) for v in hood.voxel_mm]
 
 
 def full_level(
