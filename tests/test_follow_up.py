@@ -180,6 +180,42 @@ def test_the_range_covers_a_kind_in_doubt(kind, texture, possible):
     assert (line["status"], line["possible"]) == ("stable", possible)
 
 
+def test_fleischner_at_a_follow_up_covers_kind_and_growth_in_doubt():
+    now = replace(
+        nodule(7.0), diameter_error_mm=0.2, attributes=Attributes(texture=3.5)
+    )
+    change = changed(nodule(7.0), now)
+    doubtful = followed(change).fleischner
+    sure = followed(replace(change, now=nodule(7.0), growth=None)).fleischner
+    assert doubtful["recommendation"] == sure["recommendation"]
+    assert doubtful["rule"] == sure["rule"]
+    kinds = [r for r in doubtful["other_rules"] if r.startswith("were it part-solid")]
+    assert kinds[0].endswith("persists, solid part below 6 mm: yearly CT until 5 years "
+                             "after the first")  # fmt: skip
+    assert len(doubtful["possible"]) == len(set(doubtful["possible"])) > 1
+
+
+def test_a_solid_part_is_no_larger_than_the_least_that_the_whole_may_be():
+    now = replace(nodule(9.0, "part-solid", 8.5), diameter_error_mm=2.0)
+    line = followed(changed(nodule(9.0, "part-solid", 8.5), now)).fleischner
+    assert line["recommendation"].startswith("persists, solid part of 6 mm or more")
+    assert "not_applicable" not in line
+
+
+def test_fleischner_says_when_growth_may_be_two_millimetres():
+    # 7.0 to 8.3 mm is 7 to 8 in whole mm: stable. The interval of its volume reaches
+    # 9 mm, which is growth
+    change = changed(nodule(7.0), replace(nodule(8.3), diameter_error_mm=0.1))
+    high_mm = 7.0 * (1 + change.growth.high) ** (1 / 3)
+    assert high_mm > 8.5
+    line = followed(change).fleischner
+    assert line["recommendation"].startswith("CT at 18 to 24 months")
+    (rule,) = line["other_rules"]
+    assert rule.startswith("within the interval of its growth: solid, 7.0 to ")
+    assert rule.endswith("further work-up: PET/CT, tissue sampling or resection")
+    assert line["possible"][1].startswith("further work-up")
+
+
 def test_calcified_nodules_stay_category_1():
     stones = changed(nodule(6.0, "calcified"), nodule(9.0, "calcified"))
     result = followed(stones)

@@ -264,7 +264,129 @@ def test_a_kind_in_doubt_shows_in_the_category(assessment, kind, texture, possib
         pleura_mm=8.0,
         attributes=Attributes(texture=texture),
     )
-    assert lung_rads_line((doubtful,))["possible"] == possible
+    line = lung_rads_line((doubtful,))
+    assert line["possible"] == possible
+    others = line.get("other_rules", [])
+    assert bool(others) == (" to " in possible)
+    assert all("were it" in rule and "->" in rule for rule in others)
+
+
+def rated(assessment, kind, texture, diameter_mm=9.0, error_mm=0.2):
+    """Take a nodule whose look may contradict its density."""
+    return dataclasses.replace(
+        assessment.nodules[0],
+        type=kind,
+        diameter_mm=diameter_mm,
+        solid_diameter_mm=diameter_mm if kind == "solid" else 0.0,
+        diameter_error_mm=error_mm,
+        pleura_mm=8.0,
+        upper_lobe_probability=0.95,
+        attributes=Attributes(texture=texture),
+    )
+
+
+def test_the_other_kind_has_its_rule(assessment):
+    said = lung_rads_line((rated(assessment, "solid", 3.0),))
+    assert said["other_rules"] == [
+        "were it part-solid, as its rated texture has it: part-solid, baseline, 9 mm "
+        "mean diameter, 0 mm solid part: < 6 mm -> 3",
+        "were it part-solid, as its rated texture has it: part-solid, baseline, 9 mm "
+        "mean diameter, 9 mm solid part: >= 8 mm -> 4B",
+    ]
+    # below 3, half-way from ground glass to solid, it may be all glass: category 2
+    glass = lung_rads_line((rated(assessment, "solid", 2.9),))
+    assert glass["possible"] == "2 to 4B"
+    assert glass["other_rules"][-1].endswith("< 30 mm -> 2")
+
+
+def test_the_size_in_doubt_has_its_rule(assessment):
+    near = rated(assessment, "solid", 5.0, diameter_mm=7.9, error_mm=0.3)
+    line = lung_rads_line((near,))
+    assert (line["category"], line["possible"]) == ("3", "3 to 4A")
+    assert line["other_rules"] == [
+        "within the error of measurement: solid, baseline, 8.2 mm mean diameter: >= 8 "
+        "and < 15 mm -> 4A"
+    ]
+    stone = lung_rads_line((dataclasses.replace(near, type="calcified"),))
+    assert (stone["category"], stone["possible"]) == ("1", "1 to 4A")
+    assert stone["other_rules"][0].startswith("were its calcification of no benign")
+
+
+@pytest.mark.parametrize(
+    ("kind", "texture", "diameter_mm", "error_mm", "others"),
+    [
+        ("solid", 5.0, 7.0, 0.4, []),  # 6.6 to 7.4 are 7 mm
+        ("solid", 5.0, 8.4, 0.2, ["within the error of measurement: single solid"]),
+        ("solid", 3.5, 7.0, 0.4, ["were it part-solid"]),
+        ("solid", 2.5, 7.0, 0.4, ["were it part-solid", "were it ground-glass"]),
+        ("ground-glass", 4.8, 7.0, 0.4, ["were it solid"]),
+        ("ground-glass", 4.0, 7.0, 0.4, []),
+    ],
+)
+def test_fleischner_covers_size_and_kind_in_doubt(
+    assessment, kind, texture, diameter_mm, error_mm, others
+):
+    nodule = rated(assessment, kind, texture, diameter_mm, error_mm)
+    sure = rated(assessment, kind, None, diameter_mm, 0.01)
+    facts = Facts(age_years=60, smoker="current")
+    line = fleischner_line((nodule,), facts)
+    plain = fleischner_line((sure,), facts)
+    # the answer for what was measured stays, and the range is around it
+    for key in ("recommendation", "rule", "missing"):
+        assert line[key] == plain[key]
+    assert "other_rules" not in plain
+    assert line["possible"][0] == plain["recommendation"]
+    said = line.get("other_rules", [])
+    assert len(said) == len(others)
+    for rule, start in zip(said, others, strict=True):
+        assert rule.startswith(start)
+        assert rule.split(" -> ")[-1] in line["possible"]
+
+
+def test_fleischner_says_what_a_stone_would_be_were_it_none(assessment):
+    line = fleischner_line((rated(assessment, "calcified", 5.0),), Facts(age_years=60))
+    assert "outside the guideline" in line["not_applicable"]
+    assert "were its calcification of no benign pattern" in line["other_rules"][0]
+    young = fleischner_line((rated(assessment, "calcified", 5.0),), Facts(age_years=20))
+    assert "from 35 years" in young["not_applicable"]
+
+
+def test_brock_ranges_over_size_and_kind_in_doubt(assessment):
+    facts = Facts(age_years=62, sex="male", family_history=False, emphysema=False)
+
+    def line_of(kind, texture, **more):
+        nodules = (rated(assessment, kind, texture, **more),)
+        return brock_line(hilum.Pipeline().brock(nodules, facts), facts)
+
+    def alone(kind, diameter_mm=9.0):
+        return line_of(kind, None, diameter_mm=diameter_mm)["probability"]["value"]
+
+    sure, doubtful = line_of("solid", 5.0), line_of("solid", 3.5)
+    assert doubtful["probability"]["value"] == sure["probability"]["value"]
+    assert sure["probability"]["low"] == sure["probability"]["high"]
+    assert doubtful["probability"]["high"] == pytest.approx(alone("part-solid"))
+    assert doubtful["possible"]["high"] == pytest.approx(alone("part-solid", 9.2))
+    assert doubtful["possible"]["low"] == pytest.approx(alone("solid", 8.8))
+    assert doubtful["inputs"]["type"] == "solid"
+    assert [r.split(",")[0] for r in doubtful["other_rules"]] == [
+        "were it part-solid",
+        "within the error of measurement",
+    ]
+    glass = line_of("solid", 1.5)["probability"]
+    assert glass["low"] == pytest.approx(alone("ground-glass"))
+
+
+def test_mayo_ranges_over_the_error_of_the_size(assessment):
+    facts = Facts(age_years=62, smoker="former", extrathoracic_cancer=False)
+
+    def line_of(diameter_mm, error_mm):
+        return mayo_line((rated(assessment, "solid", 5, diameter_mm, error_mm),), facts)
+
+    line = line_of(9.0, 2.0)
+    assert line["possible"]["low"] == line_of(7.0, 0.1)["probability"]["low"]
+    assert line["possible"]["high"] == line_of(11.0, 0.1)["probability"]["high"]
+    # sizes that the model was not built on are left out
+    assert line_of(5.0, 3.0)["possible"]["low"] == line_of(4.0, 1)["probability"]["low"]
 
 
 def test_the_pleura_and_a_smooth_oval_shape_make_category_2(assessment):

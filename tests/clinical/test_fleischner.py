@@ -1,5 +1,7 @@
 """Fleischner 2017: every cell of its tables, its edges, and who is left out."""
 
+import math
+
 import pytest
 
 from hilum.clinical.facts import Facts
@@ -161,3 +163,12 @@ def test_a_follow_up_that_cannot_be_judged(bad, message):
     by_volume = FoundNodule(kind="solid", volume_mm3=200.0)
     with pytest.raises(InputError, match="needs its mean diameter"):
         fleischner_later(by_volume, prior_mm=7.0, months=6)
+
+
+@pytest.mark.parametrize("solid_mm", [-1.0, 8.1, math.nan, math.inf])
+def test_a_solid_part_is_no_larger_than_the_whole(solid_mm):
+    with pytest.raises(InputError, match="must lie in 0 to 8 mm, the whole nodule"):
+        FoundNodule(kind="part-solid", diameter_mm=8.0, solid_mm=solid_mm)
+    assert FoundNodule(kind="part-solid", diameter_mm=8.0, solid_mm=8.0).solid_mm == 8.0
+    with pytest.raises(InputError, match="1000 mm"):
+        FoundNodule(kind="part-solid", volume_mm3=200.0, solid_mm=solid_mm * 1000)

@@ -12,7 +12,7 @@ from hilum.clinical.growth import (
     sphere_mm3,
     volumes_of,
 )
-from hilum.clinical.rounding import mean_diameter_mm
+from hilum.clinical.rounding import mean_diameter_mm, round_half_up
 from hilum.errors import InputError
 
 
@@ -69,3 +69,19 @@ def test_what_cannot_be():
     with pytest.raises(InputError, match="long one first"):
         mean_diameter_mm(5, 6)
     assert volumes_of(None, (3.0, 4.0)) == (3.0, 4.0)
+
+
+@pytest.mark.parametrize("beyond", [1e-300, 1e-3, 1001.0, 1e300])
+def test_a_size_that_no_chest_holds_is_refused(beyond):
+    # (1e300)^3 overflows; (1e-300)^3 is 0
+    for diameters in ((beyond, 8.0), (6.0, beyond)):
+        with pytest.raises(InputError, match=r"must lie in 0\.01 to 1000 mm"):
+            volumes_of(diameters, None)
+    with pytest.raises(InputError, match="another unit than mm³"):
+        doubling_time_days(100.0, 1e10, 90)
+
+
+def test_what_has_no_decimals_is_not_rounded():
+    assert round_half_up(1e308, "0.1") == 1e308
+    assert round_half_up(-1e15, "1") == -1e15
+    assert round_half_up(7.95, "0.1") == 8.0

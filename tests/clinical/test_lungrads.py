@@ -10,6 +10,7 @@ from hilum.clinical.lungrads import (
     judge_exam,
     judge_finding,
     judge_range,
+    judge_sizes,
 )
 from hilum.clinical.lungrads.rules import ORDER
 from hilum.errors import InputError
@@ -266,3 +267,19 @@ def test_a_larger_nodule_is_never_less_suspicious(status, size, more):
     small = category(kind="solid", status=status, diameter_mm=size)
     large = category(kind="solid", status=status, diameter_mm=size + more)
     assert ORDER.index(small) <= ORDER.index(large)
+
+
+def test_sizes_that_no_chest_holds_are_refused():
+    for size in ({"diameter_mm": 1e308}, {"volume_mm3": 1e20}):
+        with pytest.raises(InputError, match="another unit"):
+            ScreeningFinding(kind="solid", **size)
+
+
+def test_the_error_of_a_size_judges_both_ends():
+    part = ScreeningFinding(kind="part-solid", diameter_mm=8.0, solid_mm=5.5)
+    assert [v.category for v in judge_sizes(part, error_mm=1.0)] == ["3", "3", "4A"]
+    assert [v.category for v in judge_sizes(part, error_mm=0.0)] == ["3"] * 3
+    with pytest.raises(InputError, match="measured by diameter"):
+        judge_sizes(ScreeningFinding(kind="solid", volume_mm3=200.0), error_mm=1.0)
+    with pytest.raises(InputError, match="error of measurement"):
+        judge_sizes(part, error_mm=-1.0)

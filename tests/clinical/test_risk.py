@@ -87,8 +87,9 @@ def test_not_with_the_intercept_of_mayo():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (factors(62, 0), "size must be > 0"),
-        (factors(62, math.nan), "size must be > 0"),
+        (factors(62, 0), "size must be above 0"),
+        (factors(62, math.nan), "size must be above 0"),
+        (factors(62, 1e-9), "another unit than mm"),
         (factors(62, 8, count=0), "at least 1"),
         (factors(62, 8, "calcified"), "outside the study"),
     ],

@@ -84,7 +84,7 @@ def test_masks_that_do_not_belong_together(tmp_path):
         evaluate_segmentation(tmp_path / "a.nii.gz", tmp_path / "b.nii.gz")
     (tmp_path / "t").mkdir()
     (tmp_path / "s").mkdir()
-    with pytest.raises(InputError, match="0 of 0"):
+    with pytest.raises(InputError, match="`t` holds no mask"):
         evaluate_segmentation(tmp_path / "t", tmp_path / "s")
     write_mask(cube(5, 12), tmp_path / "t/a.nii.gz")
     with pytest.raises(InputError, match="1 of 1"):

@@ -17,7 +17,7 @@ from report_examples import (
 from test_page import Page
 
 from hilum.errors import InputError
-from hilum.findings import Guidelines, Nodule, Probability, Scope
+from hilum.findings import Attributes, Guidelines, Nodule, Probability, Scope
 from hilum.pipeline.guidelines import lung_rads_line
 from hilum.report.cards import why_view
 from hilum.report.details import NoduleDetails, gather_details
@@ -104,6 +104,24 @@ def test_every_nodule_has_its_category_with_the_rule(volume):
     ).words
     assert "Lung-RADS v2022: 4B solid, baseline, 22.9 mm mean diameter" in words
     assert "Lung-RADS v2022: 2 solid, baseline, 5 mm mean diameter" in words
+
+
+def test_every_nodule_has_the_rules_of_what_is_in_doubt(volume):
+    nodule = make_nodule(
+        diameter_mm=7.9,
+        solid_diameter_mm=7.9,
+        diameter_error_mm=0.3,
+        attributes=Attributes(texture=3.5),
+    )
+    line = lung_rads_line((nodule,))
+    assessment = make_assessment(
+        nodules=(nodule,), guidelines=Guidelines(lung_rads=line)
+    )
+    words = Page(render_page(assessment, volume)).words
+    assert "in doubt of size and kind 3 to 4B" in words
+    # once beside the nodule and once among the guidelines
+    for start in ("Within the error of measurement: ", "Were it part-solid, as its "):
+        assert words.count(start) >= 2
 
 
 def test_a_rule_that_does_not_lead_to_the_category_is_not_told(volume):

@@ -301,6 +301,22 @@ def test_guidelines_are_told_with_what_they_lacked(volume):
     assert re.search(r"Missing\s+age, sex", words)
 
 
+def test_what_else_a_guideline_leaves_possible_is_told(volume):
+    said = Guidelines(
+        brock={
+            "probability": {"value": 0.35, "low": 0.1, "high": 0.6},
+            "possible": {"low": 0.05, "high": 0.7},
+            "other_rules": ["were it part-solid: 12 to 70 %", "it >= 8 mm -> 4A"],
+        }
+    )
+    words = Page(render(volume, guidelines=said)).words
+    assert re.search(r"Possible\s+5\.0% to 70%", words)
+    assert re.search(r"Otherwise\s+Were it part-solid: 12 to 70 %", words)
+    assert "It \u2265 8 mm \u2192 4A" in words
+    odd = Guidelines(brock={"other_rules": 3, "possible": {"low": 0.05}})
+    assert "no result" in Page(render(volume, guidelines=odd)).words
+
+
 def test_no_folder_is_told(volume):
     run = replace(
         make_assessment().provenance,

@@ -47,11 +47,12 @@ def test_the_order_is_kept():
 @pytest.mark.parametrize(
     ("kind", "texture", "said"),
     [
-        ("solid", 3.9, "call it part-solid"),
+        ("solid", 3.9, "call it part-solid."),
+        ("solid", 2.9, "call it part-solid or ground-glass."),
         ("solid", 4.0, None),
         ("solid", None, None),
-        ("ground-glass", 4.7, "call it solid"),
-        ("part-solid", 4.7, "call it solid"),
+        ("ground-glass", 4.7, "call it solid."),
+        ("part-solid", 4.7, "call it solid."),
         ("part-solid", 4.6, None),
         ("ground-glass", 1.0, None),
         ("calcified", 1.0, None),
@@ -64,6 +65,26 @@ def test_two_opinions_on_the_kind_are_said(kind, texture, said):
     if said:
         assert said in notices[0].message
         assert notices[0].message.startswith(f"Nodule 2 is {kind} by its density")
+
+
+def test_the_interval_covers_the_kinds_that_a_rating_speaks_for():
+    facts = Facts(age_years=62, sex="male", family_history=False, emphysema=False)
+
+    def risk(kind, texture=None):
+        rated = replace(
+            nodule(9, kind),
+            upper_lobe_probability=0.99,
+            attributes=Attributes(texture=texture),
+        )
+        return BrockModel()((rated,), facts)[0].malignancy
+
+    solid, part, glass = (risk(k) for k in ("solid", "part-solid", "ground-glass"))
+    assert solid.low == solid.value == solid.high
+    doubtful = risk("solid", 3.5)
+    assert (doubtful.low, doubtful.value) == (solid.low, solid.value)
+    assert doubtful.high == part.high > solid.high
+    assert risk("solid", 2.0).low == glass.low < solid.low
+    assert risk("ground-glass", 4.9).high == solid.high
 
 
 def test_count_is_that_of_the_series():

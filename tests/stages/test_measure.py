@@ -17,6 +17,7 @@ from nodule_scenes import (
     rod,
     wall,
 )
+from scipy import ndimage
 
 from hilum.dicom import read_dicom
 from hilum.errors import InputError
@@ -24,6 +25,8 @@ from hilum.settings import fill, to_table
 from hilum.space import Grid
 from hilum.stages.lungs import LungSegmenter
 from hilum.stages.measure import Measurement, NoduleMeasurer, segment_nodule
+from hilum.stages.measure.levels import level_at_edge
+from hilum.stages.measure.neighbourhood import cut_out
 from hilum.volume import Acquisition, CTVolume, Mask
 
 MEASURE = NoduleMeasurer(weights="")  # at the edge; drawn ones: test_drawing.py
@@ -236,6 +239,41 @@ def test_calcified_by_its_core():
     nodule = measure(volume, candidate((0.5, 0, 0), 9)).nodule
     assert nodule.type == "calcified"
     assert nodule.diameter_mm == pytest.approx(9, abs=0.7)
+
+
+@pytest.mark.parametrize(("rim_hu", "core_mm"), [(230, 3.3), (600, 0.0)])
+def test_the_volume_of_a_calcified_nodule_does_not_hang_on_its_core(rim_hu, core_mm):
+    # 6 mm; a core of 600 HU in a rim of 230 HU, or 600 HU throughout
+    grid = grid_around(24, THIN)
+    things = [(ball((0.2, -0.1, 0.3), 6), rim_hu)]
+    if core_mm:
+        things.append((ball((0.2, -0.1, 0.3), core_mm), 600))
+    sharp = paint(grid, *things).hu.astype(np.float64)
+    hu = ndimage.gaussian_filter(sharp, (0, 0.4 / 0.7, 0.4 / 0.7))
+    volume = CTVolume.from_array(hu, grid, "scan")
+    nodule = measure(volume, candidate((0.5, 0.2, 0), 6)).nodule
+    assert nodule.type == "calcified"
+    assert nodule.volume_mm3 == pytest.approx(sphere_mm3(6), rel=0.07)
+
+
+def test_a_large_calcified_ball_keeps_its_volume():
+    # its cells are coarse: the outermost are cut by the edge, whose level is too low
+    grid = grid_around(60, THIN)
+    volume = paint(grid, (ball((0.2, -0.1, 0.3), 30), 600))
+    nodule = measure(volume, candidate((0.5, 0.2, 0), 30)).nodule
+    assert nodule.volume_mm3 == pytest.approx(sphere_mm3(30), rel=0.03)
+
+
+def test_the_level_at_the_edge_is_that_of_the_rim_and_not_above_the_inside():
+    grid = grid_around(30, (0.7, 0.7, 0.7))
+    center = (0.0, 0.0, 0.0)
+    volume = paint(grid, (ball(center, 10), 240), (ball(center, 5), 700))
+    hood = cut_out(volume, candidate(center, 10), all_lung(grid))
+    cells = hood.distance_mm <= 5.0
+    assert level_at_edge(hood, cells, 700.0) == pytest.approx(240, abs=5)
+    assert level_at_edge(hood, cells, 200.0) == 200.0
+    speck = hood.distance_mm <= 0.4  # nothing in it lies as deep as its edge is wide
+    assert level_at_edge(hood, speck, 700.0) == 700.0
 
 
 def test_a_fleck_of_calcium_does_not_make_a_nodule_calcified():

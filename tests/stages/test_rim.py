@@ -2,16 +2,27 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from nodule_scenes import all_lung, ball, candidate, ellipsoid, grid_around, paint, rod
+from nodule_scenes import (
+    all_lung,
+    ball,
+    candidate,
+    ellipsoid,
+    grid_around,
+    paint,
+    rod,
+    wall,
+)
 from scipy import ndimage
 
 from hilum.stages.measure import NoduleMeasurer, fitting
 from hilum.stages.measure._rim_kernels import residuals, show_ellipsoids
 from hilum.stages.measure.rim import Rim
-from hilum.volume import CTVolume
+from hilum.stages.measure.search import Search
+from hilum.volume import CTVolume, Mask
 
 MEASURE = NoduleMeasurer(weights="")
 THIN = (1.25, 0.7, 0.7)
@@ -53,6 +64,7 @@ def test_a_rim_of_two_pixels_belongs_to_the_nodule(diameter_mm, spacing_mm):
         (ellipsoid((0, 0, 0), (3.5, 2.5, 3)), CORE_HU),
         (ball((0.2, -0.1, 0.3), 7), GLASS_HU),
         (ball((0.2, -0.1, 0.3), 5), 600),
+        (ball((0.2, -0.1, 0.3), 4), 800),
     ],
 )
 def test_a_nodule_of_one_level_has_no_rim(inside, level, monkeypatch):
@@ -92,6 +104,56 @@ def test_a_vessel_beside_the_rim_is_left_out():
     volume = scan((rod(0.8), 0), *things)
     nodule = measure(volume, candidate((4.9, 0.3, 0), 7))
     assert nodule.diameter_mm == pytest.approx(7, abs=0.6)
+
+
+def beside_a_wall(center_x_mm, monkeypatch):
+    """A core in a rim, 7 mm wide, beside a wall to the left of x = 0."""
+    fitted = spy(monkeypatch)
+    center = (center_x_mm, 0.1, 0.2)
+    things = (ball(center, 7), GLASS_HU), (ball(center, 3.5), CORE_HU)
+    volume = scan(*things, (wall(0.0), 30), size_mm=34)
+    x = volume.grid.to_world(np.moveaxis(np.indices(volume.grid.shape), 0, -1))[..., 0]
+    lungs = Mask((x < 0).astype(np.uint8), volume.grid)
+    found = candidate((center_x_mm - 0.3, 0.2, 0), 7)
+    return MEASURE.measure(volume, (found,), lungs)[0], fitted
+
+
+@pytest.mark.parametrize("center_x_mm", [-9.0, -4.5, -3.2])
+def test_mask_and_volume_of_a_fitted_rim_are_of_one_thing(center_x_mm, monkeypatch):
+    found, _ = beside_a_wall(center_x_mm, monkeypatch)
+    assert "nodule-rim-fitted" in {n.code for n in found.notices}
+    assert found.nodule.volume_mm3 == pytest.approx(math.pi / 6 * 7**3, rel=0.15)
+    assert found.mask.volume_mm3 == pytest.approx(found.nodule.volume_mm3, rel=0.15)
+
+
+def test_a_rim_that_reaches_into_the_wall_is_not_fitted(monkeypatch):
+    # a fifth of the ball lies in the wall; what fits is all of it, and is not taken
+    found, fitted = beside_a_wall(-1.5, monkeypatch)
+    assert fitted[0].clear
+    assert "nodule-rim-fitted" not in {n.code for n in found.notices}
+
+
+def test_a_nodule_that_is_joined_is_not_fitted(monkeypatch):
+    fitted = spy(monkeypatch)
+    volume = scan((ball((0, 0, 0), 7), GLASS_HU), (ball((0, 0, 0), 3.5), CORE_HU))
+    found, lungs = candidate((0, 0, 0), 7), all_lung(volume.grid)
+
+    def codes():
+        return {n.code for n in MEASURE.measure(volume, (found,), lungs)[0].notices}
+
+    assert "nodule-rim-fitted" in codes()
+    assert fitted.pop().clear
+    # as if its dense part ran on to where the search ends
+    monkeypatch.setattr(Search, "leaks", lambda _search, _cells: True)
+    assert codes() == {"nodule-joined"}
+    assert fitted == []
+
+
+def test_what_lies_in_the_wall_is_not_in_the_volume():
+    rim = Rim(np.zeros(3), np.diag([1 / 4, 1 / 9, 1 / 16]), 0.5, 250.0, 900.0, 500,
+              0.3, 1.0)  # fmt: skip
+    part = replace(rim, inside=0.96)
+    assert part.volume_mm3 == pytest.approx(0.96 * rim.volume_mm3)
 
 
 def test_a_large_dense_nodule_is_not_fitted(monkeypatch):
@@ -179,6 +241,7 @@ def test_sizes_of_a_rim_by_hand():
         {"glass_hu": 60.0},
         {"glass_hu": 500.0},
         {"core_hu": 400.0},
+        {"core_hu": 1200.0},
         {"core": 0.85},
         {"rough": 2.0},
         {"gain": 0.005},

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from hilum.clinical.facts import Facts
-from hilum.clinical.rounding import check_size, round_half_up
+from hilum.clinical.rounding import SIZES, check_size, round_half_up
 from hilum.errors import InputError
 from hilum.findings import Record
 
@@ -107,7 +107,8 @@ class FoundNodule(Record):
         multiple: There is more than one.
 
     Raises:
-        InputError: There is no size, or the kind is unknown.
+        InputError: There is no size, the kind is unknown, or the solid part is larger
+            than the whole.
     """
 
     kind: FleischnerKind
@@ -127,6 +128,16 @@ class FoundNodule(Record):
         check_size(self.volume_mm3, "`volume_mm3`", "mm³")
         if self.diameter_mm is None and self.volume_mm3 is None:
             raise InputError("A nodule needs its mean diameter or its volume.")
+        if self.solid_mm is not None and not (
+            0 <= self.solid_mm <= (self.diameter_mm or SIZES["mm"][1])
+        ):
+            whole = (
+                "1000 mm" if self.diameter_mm is None else f"{self.diameter_mm:g} mm"
+            )
+            raise InputError(
+                f"The solid part must lie in 0 to {whole}, the whole nodule; got "
+                f"{self.solid_mm} mm."
+            )
 
 
 def fleischner(

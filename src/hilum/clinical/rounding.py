@@ -7,6 +7,9 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from hilum.errors import InputError
 
+_WHOLE_FROM = 1e15
+"""Numbers from here on have no decimals to round."""
+
 
 def mean_diameter_mm(long_mm: float, short_mm: float) -> float:
     """Average the axes of a nodule, to a tenth of a millimetre as Lung-RADS asks.
@@ -33,14 +36,29 @@ def round_half_up(value: float, step: str) -> float:
         >>> round_half_up(8.5, "1"), round_half_up(7.95, "0.1")
         (9.0, 8.0)
     """
+    if abs(value) >= _WHOLE_FROM:
+        return value
     return float(Decimal(repr(value)).quantize(Decimal(step), ROUND_HALF_UP))
+
+
+_VOLUMES = (1e-6, 1e9)
+SIZES = {"mm": (0.01, 1000.0), "mm³": _VOLUMES, "mm3": _VOLUMES}
+"""Between what, by unit, a length or volume of a nodule must lie to be one at all."""
 
 
 def check_size(value: float | None, what: str, unit: str) -> None:
     """Refuse a size that nothing can have.
 
     Raises:
-        InputError: The size is not above 0, or not finite.
+        InputError: The size is not above 0, not finite, or beyond what a chest holds.
     """
-    if value is not None and not 0 < value < math.inf:
+    if value is None:
+        return
+    if not 0 < value < math.inf:
         raise InputError(f"{what} must be above 0 {unit}; got {value}.")
+    low, high = SIZES.get(unit, (0.0, math.inf))
+    if not low <= value <= high:
+        raise InputError(
+            f"{what} must lie in {low:g} to {high:g} {unit}; got {value:g}. Is it in "
+            f"another unit than {unit}?"
+        )

@@ -134,8 +134,13 @@ def _pairs(truth: Path, said: Path) -> list[tuple[Path, Path]]:
             f"`{truth.name}` and `{said.name}`."
         )
     names = sorted(p.name for p in truth.iterdir() if is_volume_file(p))
+    if not names:
+        raise InputError(
+            f"`{truth.name}` holds no mask. Expected files such as .nii.gz or .mha, of "
+            "the same names in both folders."
+        )
     missing = [n for n in names if not (said / n).is_file()]
-    if not names or missing:
+    if missing:
         raise InputError(
             f"{len(missing)} of {len(names)} masks of `{truth.name}` have none of the "
             f"same name in `{said.name}`. Expected one for each."

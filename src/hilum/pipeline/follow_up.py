@@ -9,29 +9,36 @@ earlier, names the change itself and gives the doubling time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from hilum.clinical.facts import Facts
-from hilum.clinical.fleischner import FoundNodule, fleischner_later
-from hilum.clinical.lungrads import (
-    Category,
-    ScreeningFinding,
-    judge_exam,
-    judge_range,
+from hilum.clinical.fleischner import (
+    Fleischner,
+    FleischnerKind,
+    FoundNodule,
+    fleischner_later,
 )
+from hilum.clinical.lungrads import ScreeningFinding, judge_exam
 from hilum.clinical.lungrads.finding import Change as Status
 from hilum.clinical.lungrads.growth import GROWTH_MONTHS, change_since
 from hilum.clinical.lungrads.rules import ORDER
 from hilum.findings import Change, Comparison, Guidelines, Nodule
+from hilum.pipeline.doubts import (
+    Case,
+    Look,
+    cases_of,
+    error_of,
+    looks_of,
+    lung_rads_doubt,
+)
 from hilum.pipeline.guidelines import (
     SPICULATED_FROM,
-    error_of,
     finding_of,
+    fleischner_answer,
     fleischner_line,
-    kinds_in_doubt,
-    or_why_not,
 )
 
 DAYS_A_MONTH = 30.4375
@@ -163,7 +170,6 @@ def _lung_rads_line(
     nodule, change = nodules[number - 1], comparison.change_of(number)
     finding = followed_finding(nodule, change, days)
     exam = judge_exam([finding])
-    low, high = _possible(nodule, change, finding, days)
     every = judge_exam(
         [
             followed_finding(n, comparison.change_of(k), days)
@@ -175,7 +181,11 @@ def _lung_rads_line(
         "rule": exam.rule,
         "management": exam.management,
         "population": exam.population,
-        "possible": low if low == high else f"{low} to {high}",
+        **lung_rads_doubt(
+            exam.findings[0],
+            _cases(nodule, change, finding, days),
+            error_mm=error_of(nodule),
+        ),
         "nodule": number,
         "status": finding.status,
         "months": round(days / DAYS_A_MONTH, 1),
@@ -189,14 +199,13 @@ def _lung_rads_line(
     return line
 
 
-def _possible(
+def _cases(
     nodule: Nodule, change: Change | None, finding: ScreeningFinding, days: int
-) -> tuple[Category, Category]:
-    """Give the range of categories within the error of size, growth and kind."""
-    if finding.diameter_mm is None:  # calcified, and perhaps not in a benign pattern
-        solid = ScreeningFinding(kind="solid", diameter_mm=nodule.diameter_mm)
-        return "1", judge_range(solid, error_mm=error_of(nodule))[1]
-    found = [finding]
+) -> list[Case]:
+    """List what Lung-RADS may be asked of a nodule: other growth, another kind."""
+    if finding.kind == "benign":
+        return cases_of(nodule, finding)
+    cases: list[Case] = [("", finding)]
     if change is not None and change.growth is not None:
         for status in change.possible:
             named: Status = {  # type: ignore[assignment]
@@ -205,13 +214,13 @@ def _possible(
             }.get(status, "stable")
             if named == "growing" and months_of(days) > GROWTH_MONTHS:
                 named = "slowly-growing"
-            found.append(replace(finding, status=named))
-    found += [other for one in found for other in kinds_in_doubt(nodule, one)]
-    ranges = [judge_range(f, error_mm=error_of(nodule)) for f in found]
-    return (
-        min((low for low, _ in ranges), key=ORDER.index),
-        max((high for _, high in ranges), key=ORDER.index),
-    )
+            if named != finding.status:
+                cases.append((f"were it {named}", replace(finding, status=named)))
+    return cases + [
+        (f"{kind}, {why}" if why else kind, case)
+        for why, finding in cases
+        for kind, case in cases_of(nodule, finding)
+    ]
 
 
 def _rank(category: str) -> int:
@@ -234,19 +243,32 @@ def _fleischner_line(
     if before is None or now is None:
         return None
 
-    def ask() -> dict[str, Any]:
-        said = fleischner_later(
+    def judge(look: Look) -> Fleischner:
+        parts = look.kind == kind == "part-solid"
+        prior_off_mm = 0.0 if look.grew else look.off_mm
+        size = max(now.diameter_mm + look.off_mm, _LEAST_MM)
+        return fleischner_later(
             FoundNodule(
-                kind=kind,
-                diameter_mm=now.diameter_mm,
-                solid_mm=now.solid_diameter_mm if kind == "part-solid" else None,
+                kind=look.kind,
+                diameter_mm=size,
+                solid_mm=min(now.solid_diameter_mm, size) if parts else None,
                 multiple=len(nodules) > 1,
             ),
             facts,
-            prior_mm=before.diameter_mm,
-            prior_solid_mm=before.solid_diameter_mm if kind == "part-solid" else None,
+            prior_mm=max(before.diameter_mm + prior_off_mm, _LEAST_MM),
+            prior_solid_mm=before.solid_diameter_mm if parts else None,
             months=comparison.days / DAYS_A_MONTH,
         )
-        return {**said.to_json(), "nodule": number}
 
-    return or_why_not(ask)
+    looks = (*looks_of(nodule), *_growths(change, kind))
+    return {**fleischner_answer(nodule, looks, judge), "nodule": number}
+
+
+def _growths(change: Change, kind: FleischnerKind) -> tuple[Look, ...]:
+    """List how a nodule may have grown: by the ends of the interval of its volume."""
+    if change.growth is None or change.before is None or change.now is None:
+        return ()
+    before_mm, now_mm = change.before.diameter_mm, change.now.diameter_mm
+    ends = (change.growth.low, change.growth.high)
+    sizes = (before_mm * math.cbrt(max(1 + end, 0.0)) for end in ends)
+    return tuple(Look("", kind, size - now_mm, grew=True) for size in sizes)

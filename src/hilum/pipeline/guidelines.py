@@ -7,19 +7,31 @@ from dataclasses import replace
 from typing import Any
 
 from hilum.clinical.facts import Facts
-from hilum.clinical.fleischner import FoundNodule, fleischner, risk_group
-from hilum.clinical.lungrads import ScreeningFinding, judge_exam, judge_range
-from hilum.clinical.lungrads.rules import ORDER
+from hilum.clinical.fleischner import (
+    Fleischner,
+    FoundNodule,
+    fleischner,
+    risk_group,
+)
+from hilum.clinical.lungrads import ScreeningFinding, judge_exam
 from hilum.clinical.population import brock_doubts, screening_doubts
 from hilum.clinical.risk import BROCK_FACTS, BROCK_POPULATION, estimate_mayo
-from hilum.clinical.risk.estimate import middle_of
+from hilum.clinical.risk.estimate import RiskEstimate, middle_of
+from hilum.clinical.risk.mayo import MAYO_SIZES_MM
 from hilum.errors import InputError
 from hilum.findings import Guidelines, Nodule
-from hilum.stages.malignancy import looks_solid, looks_subsolid
-
-_UNTOLD_SHARE, _UNTOLD_MM = 0.2, 1.0
-"""Half the width of the interval of a diameter whose error was not told, as of a
-result of an older version: a share of it, but at least so much."""
+from hilum.pipeline.doubts import (
+    OTHER_SHAPE,
+    Case,
+    Look,
+    brock_doubt,
+    cases_of,
+    error_of,
+    fleischner_doubt,
+    looks_of,
+    lung_rads_doubt,
+    sizes_of,
+)
 
 _SMOOTH_AT_MOST = 2.0
 _SHARP_FROM = 3.5
@@ -60,8 +72,9 @@ def lung_rads_line(
 
     Returns:
         Among others `category`, `possible` (the categories within the error of
-        measurement and what the look could make of it) and `findings`, the category
-        of each nodule were it the only one: a finding that is no nodule counts too.
+        measurement and what look and kind could make of it), `other_rules` (what
+        leads to those) and `findings`, the category of each nodule were it the only
+        one: a finding that is no nodule counts too.
     """
     exam = judge_exam([finding_of(n) for n in nodules[:1]])
     line: dict[str, Any] = {
@@ -75,8 +88,9 @@ def lung_rads_line(
         line["doubts"] = list(doubts)
     if not nodules:
         return line
-    low, high = _possible(nodules[0])
-    line["possible"] = low if low == high else f"{low} to {high}"
+    line |= lung_rads_doubt(
+        exam.findings[0], _cases(nodules[0]), error_mm=error_of(nodules[0])
+    )
     line["nodule"] = 1
     line["missing"] = ["prior CT: judged as at baseline"]
     if nodules[0].juxtapleural and nodules[0].type == "solid":
@@ -103,18 +117,42 @@ def fleischner_line(nodules: Sequence[Nodule], facts: Facts) -> dict[str, Any] |
     if not nodules:
         return None
     first = nodules[0]
-    kind = first.type
-    if kind == "calcified":
-        return {"not_applicable": "a calcified nodule: outside the guideline"}
 
-    def ask() -> dict[str, Any]:
+    def judge(look: Look) -> Fleischner:
+        measured = look.kind == first.type == "part-solid"
+        size = first.diameter_mm + look.off_mm
+        part = min(first.solid_diameter_mm + look.off_mm, size)
         nodule = FoundNodule(
-            kind=kind,
-            diameter_mm=first.diameter_mm,
-            solid_mm=first.solid_diameter_mm if kind == "part-solid" else None,
+            kind=look.kind,
+            diameter_mm=size,
+            solid_mm=max(part, 0.0) or None if measured else None,
             multiple=len(nodules) > 1,
         )
-        return fleischner(nodule, facts, risk=risk_group(facts)).to_json()
+        return fleischner(nodule, facts, risk=risk_group(facts))
+
+    return fleischner_answer(first, looks_of(first), judge)
+
+
+def fleischner_answer(
+    nodule: Nodule, looks: Sequence[Look], judge: Callable[[Look], Fleischner]
+) -> dict[str, Any]:
+    """Give what Fleischner 2017 advises on one nodule, and what else it might.
+
+    Args:
+        nodule: The one.
+        looks: What it may be, as measured first unless it is calcified.
+        judge: Asks for the advice on each; who is not among those for whom the
+            guideline is meant is refused.
+    """
+
+    def ask() -> dict[str, Any]:
+        if nodule.type == "calcified":
+            outside = "a calcified nodule: outside the guideline"
+            doubt = fleischner_doubt(None, looks, judge, kind=nodule.type)
+            return {"not_applicable": outside, **doubt}
+        said = judge(looks[0])
+        doubt = fleischner_doubt(said, looks[1:], judge, kind=nodule.type)
+        return said.to_json() | doubt
 
     return or_why_not(ask)
 
@@ -133,16 +171,24 @@ def mayo_line(nodules: Sequence[Nodule], facts: Facts) -> dict[str, Any] | None:
     if not nodules:
         return None
 
+    first = nodules[0]
+
+    def estimate(diameter_mm: float) -> RiskEstimate:
+        return estimate_mayo(
+            facts, diameter_mm=diameter_mm, upper_lobe=first.upper_lobe
+        )
+
     def ask() -> dict[str, Any]:
-        said = estimate_mayo(
-            facts,
-            diameter_mm=nodules[0].diameter_mm,
-            upper_lobe=nodules[0].upper_lobe,
+        said = estimate(first.diameter_mm)
+        smaller, larger = (
+            estimate(min(max(size, MAYO_SIZES_MM[0]), MAYO_SIZES_MM[1]))
+            for size in sizes_of(first)
         )
         return {
             "model": said.model,
             "nodule": 1,
             "probability": middle_of(said.low, said.high).to_json(),
+            "possible": {"low": smaller.low, "high": larger.high},
             "population": said.population,
             "missing": list(said.missing),
         }
@@ -178,6 +224,7 @@ def brock_line(nodules: Sequence[Nodule], facts: Facts) -> dict[str, Any] | None
             "count": len(nodules),
             **told,
         },
+        **brock_doubt(first, facts, count=len(nodules)),
         "population": BROCK_POPULATION,
         "missing": missing,
     }
@@ -199,56 +246,16 @@ def finding_of(nodule: Nodule) -> ScreeningFinding:
     )
 
 
-def error_of(nodule: Nodule) -> float:
-    """Give half the width of the interval of a mean diameter, in mm."""
-    if nodule.diameter_error_mm is not None:
-        return nodule.diameter_error_mm
-    return max(_UNTOLD_SHARE * nodule.diameter_mm, _UNTOLD_MM)
-
-
-def _possible(nodule: Nodule) -> tuple[str, str]:
-    """Give the range of categories within the error of measurement."""
-    error_mm = error_of(nodule)
+def _cases(nodule: Nodule) -> list[Case]:
+    """List what Lung-RADS may be asked of a nodule."""
     finding = finding_of(nodule)
-    if finding.diameter_mm is None:  # calcified, and perhaps not in a benign pattern
-        solid = ScreeningFinding(kind="solid", diameter_mm=nodule.diameter_mm)
-        return "1", judge_range(solid, error_mm=error_mm)[1]
-    shapes = {finding.juxtapleural}
+    if finding.kind == "benign":
+        return cases_of(nodule, finding)
+    cases: list[Case] = [("", finding)]
     if nodule.juxtapleural and _smooth_and_oval(nodule) is not False:
-        shapes = {False, True}  # a reader may see another shape
-    findings = [replace(finding, juxtapleural=shape) for shape in shapes]
-    findings += kinds_in_doubt(nodule, finding)
-    found = [
-        ORDER.index(category)
-        for one in findings
-        for category in judge_range(one, error_mm=error_mm)
-    ]
-    return ORDER[min(found)], ORDER[max(found)]
-
-
-def kinds_in_doubt(nodule: Nodule, finding: ScreeningFinding) -> list[ScreeningFinding]:
-    """Give a finding as of the other kind that the rating of its texture speaks for.
-
-    What a prior was judged as says nothing of another kind.
-
-    Args:
-        nodule: Measured and rated.
-        finding: What Lung-RADS is asked of it, with a diameter.
-
-    Returns:
-        Empty where density and rating agree.
-    """
-    other = replace(
-        finding, prior_category=None, prior_diameter_mm=None, prior_solid_mm=None
-    )
-    if looks_subsolid(nodule):  # with a solid part between nothing and all of it
-        return [
-            replace(other, kind="part-solid", solid_mm=part, juxtapleural=False)
-            for part in (0.0, nodule.diameter_mm)
-        ]
-    if looks_solid(nodule):
-        return [replace(other, kind="solid", solid_mm=None)]
-    return []
+        other = not finding.juxtapleural  # a reader may see another shape
+        cases.append((OTHER_SHAPE, replace(finding, juxtapleural=other)))
+    return cases + cases_of(nodule, finding)
 
 
 _SHAPES = {

@@ -91,6 +91,7 @@ class GuidelineLine:
     category: str
     rule: str
     possible: str
+    others: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +292,9 @@ def _guideline_lines(assessment: Assessment) -> tuple[GuidelineLine, ...]:
                 str(category),
                 words.signs(str(alone.get("rule", ""))) if fits else "",
                 str(alone.get("possible", "")) if fits else "",
+                tuple(words.signs(str(rule)) for rule in alone.get("other_rules", ()))
+                if fits
+                else (),
             )
         )
     return tuple(lines)

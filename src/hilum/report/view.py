@@ -252,4 +252,11 @@ def _guideline(title: str, said: dict[str, Any]) -> GuidelineView:
     ]
     if rest.get("probability") is not None:
         headlines.append(words.chance(rest.pop("probability")))
-    return GuidelineView(title, ", ".join(headlines) or "no result", words.rows(rest))
+    possible = rest.get("possible")
+    if isinstance(possible, dict) and {"low", "high"} <= possible.keys():
+        rest["possible"] = words.span(possible["low"], possible["high"])
+    others = rest.pop("other_rules", ())
+    rows = words.rows(rest)
+    if isinstance(others, list | tuple):
+        rows += tuple(("otherwise", words.sentence(words.value(r))) for r in others)
+    return GuidelineView(title, ", ".join(headlines) or "no result", rows)

@@ -77,7 +77,17 @@ def interval(probability: Probability) -> str:
     """
     if probability.low is None or probability.high is None:
         return ""
-    return f"{percent(probability.low)} to {percent(probability.high)}"
+    return span(probability.low, probability.high)
+
+
+def span(low: float, high: float) -> str:
+    """Write the ends of an interval of probabilities.
+
+    Example:
+        >>> span(0.012, 0.5)
+        '1.2% to 50%'
+    """
+    return f"{percent(low)} to {percent(high)}"
 
 
 def chance(item: Any) -> str:

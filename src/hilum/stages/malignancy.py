@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hilum.clinical.facts import Facts
+from hilum.clinical.fleischner import FleischnerKind
 from hilum.clinical.population import brock_doubts
 from hilum.clinical.risk import (
     BROCK_FACTS,
@@ -35,6 +36,9 @@ _SOLID_FROM, _SURELY_SOLID_FROM = 4.0, 4.6
 """Ratings of texture: below the first there is glass, above the second there is none.
 
 The first is what readers' means are parted by; the second was chosen."""
+
+_PART_SOLID_AT = 3.0
+"""Rating of texture that stands for part-solid; 1 stands for ground glass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,30 +109,30 @@ def rating_notices(nodules: Sequence[Nodule]) -> tuple[Notice, ...]:
     return (Notice("malignancy-as-rated", text, "malignancy"),)
 
 
-def looks_subsolid(nodule: Nodule) -> bool:
-    """Tell whether a nodule that measures solid is rated as if glass were in it.
+def kinds_rated(nodule: Nodule) -> tuple[FleischnerKind, ...]:
+    """Name the other kinds that the rating of its texture speaks for.
 
-    Of LIDC nodules that measure solid, so were 11 of 25 that readers called part-solid
-    or ground glass, and 2 % of those that they called solid, out of fold.
-
-    Args:
-        nodule: Measured and rated.
-    """
-    texture = nodule.attributes.texture
-    return nodule.type == "solid" and texture is not None and texture < _SOLID_FROM
-
-
-def looks_solid(nodule: Nodule) -> bool:
-    """Tell whether a nodule that measures subsolid is rated as solid throughout.
-
-    So were 4 of 22 that readers called solid, and none of 75 others, out of fold.
+    The scale is 1 ground glass, 3 part-solid, 5 solid. Of LIDC nodules that measure
+    solid, 11 of 25 that readers called part-solid or ground glass were rated below 4,
+    and 2 % of those that they called solid, out of fold; of those that measure
+    subsolid, 4 of 22 that readers called solid were rated above 4.6, and none of 75
+    others.
 
     Args:
         nodule: Measured and rated.
+
+    Returns:
+        Empty where density and rating agree, and of calcified nodules. Below 3, half
+        of the scale, part-solid and ground glass.
     """
     texture = nodule.attributes.texture
+    if texture is None:
+        return ()
+    if nodule.type == "solid" and texture < _SOLID_FROM:
+        glass = texture < _PART_SOLID_AT
+        return ("part-solid", "ground-glass") if glass else ("part-solid",)
     subsolid = nodule.type in ("part-solid", "ground-glass")
-    return subsolid and texture is not None and texture > _SURELY_SOLID_FROM
+    return ("solid",) if subsolid and texture > _SURELY_SOLID_FROM else ()
 
 
 def kind_notices(nodules: Sequence[Nodule]) -> tuple[Notice, ...]:
@@ -142,15 +146,12 @@ def kind_notices(nodules: Sequence[Nodule]) -> tuple[Notice, ...]:
             "nodule-kind-in-doubt",
             f"Nodule {number} is {nodule.type} by its density; networks rate its "
             f"texture {nodule.attributes.texture:.1f} (1 ground glass, 3 part-solid, 5 "
-            f"solid), so readers might call it {other}.",
+            f"solid), so readers might call it {' or '.join(others)}. What guidelines "
+            "leave possible covers it.",
             "malignancy",
         )
         for number, nodule in enumerate(nodules, start=1)
-        for other, doubted in (
-            ("part-solid", looks_subsolid(nodule)),
-            ("solid", looks_solid(nodule)),
-        )
-        if doubted
+        if (others := kinds_rated(nodule))
     )
 
 
@@ -181,7 +182,8 @@ class BrockModel:
 
         Args:
             nodules: Measured nodules of one series.
-            facts: What is known of the patient; the interval covers the rest.
+            facts: What is known of the patient; the interval covers the rest, and the
+                other kinds that a nodule may be of.
         """
         return tuple(
             replace(nodule, malignancy=self._malignancy(nodule, facts, len(nodules)))
@@ -190,14 +192,21 @@ class BrockModel:
 
     def _malignancy(self, nodule: Nodule, facts: Facts, count: int) -> Probability:
         calcified = nodule.type == "calcified"
-        risk = brock_range(
-            facts,
-            diameter_mm=nodule.diameter_mm,
-            type="solid" if nodule.type == "calcified" else nodule.type,
-            count=count,
-            fewest=1,
-            upper_lobe=nodule.upper_lobe,
+        measured = "solid" if nodule.type == "calcified" else nodule.type
+        risk, *others = (
+            brock_range(
+                facts,
+                diameter_mm=nodule.diameter_mm,
+                type=kind,
+                count=count,
+                fewest=1,
+                upper_lobe=nodule.upper_lobe,
+            )
+            for kind in (measured, *kinds_rated(nodule))
         )
+        lows = [r.low for r in (risk, *others) if r.low is not None]
+        highs = [r.high for r in (risk, *others) if r.high is not None]
+        risk = replace(risk, low=min(lows), high=max(highs))
         if not calcified or risk.value is None:
             return risk
         value = min(risk.value, self.calcified_at_most)

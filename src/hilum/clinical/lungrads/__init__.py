@@ -6,7 +6,7 @@ Source:
     American College of Radiology, Lung-RADS v2022 (November 2022).
 """
 
-from hilum.clinical.lungrads.exam import LungRads, judge_exam, judge_range
+from hilum.clinical.lungrads.exam import LungRads, judge_exam, judge_range, judge_sizes
 from hilum.clinical.lungrads.finding import Airway, Change, Cyst, Kind, ScreeningFinding
 from hilum.clinical.lungrads.growth import change_since
 from hilum.clinical.lungrads.rules import Category, Verdict, judge_finding
@@ -24,4 +24,5 @@ __all__ = [
     "judge_exam",
     "judge_finding",
     "judge_range",
+    "judge_sizes",
 ]

@@ -98,16 +98,37 @@ def judge_range(
         >>> judge_range(ScreeningFinding(kind="solid", diameter_mm=7.9), error_mm=0.5)
         ('3', '4A')
     """
+    found = [ORDER.index(v.category) for v in judge_sizes(finding, error_mm=error_mm)]
+    return ORDER[min(found)], ORDER[max(found)]
+
+
+def judge_sizes(
+    finding: ScreeningFinding, *, error_mm: float
+) -> tuple[Verdict, Verdict, Verdict]:
+    """Judge a finding as measured, as small and as large as the error lets it be.
+
+    Args:
+        finding: Measured by diameter.
+        error_mm: Half the width of the interval of the diameter.
+
+    Raises:
+        InputError: The finding has no diameter, or the error is below 0.
+
+    Example:
+        >>> seven = ScreeningFinding(kind="solid", diameter_mm=7.0)
+        >>> [v.category for v in judge_sizes(seven, error_mm=1.2)]
+        ['3', '2', '4A']
+    """
     if finding.diameter_mm is None:
         raise InputError("A range needs a finding that was measured by diameter.")
     if error_mm:
         check_size(error_mm, "The error of measurement", "mm")
-    found = []
-    for off in (-error_mm, 0.0, error_mm):
-        size = max(finding.diameter_mm + off, 0.1)
+
+    def judge(off_mm: float) -> Verdict:
+        size = max((finding.diameter_mm or 0.0) + off_mm, 0.1)
         part = finding.solid_mm
         if part:  # a solid part that cannot be measured stays so
-            part = min(max(part + off, 0.1), size)
-        verdict = judge_finding(replace(finding, diameter_mm=size, solid_mm=part))
-        found.append(ORDER.index(verdict.category))
-    return ORDER[min(found)], ORDER[max(found)]
+            part = min(max(part + off_mm, 0.1), size)
+        return judge_finding(replace(finding, diameter_mm=size, solid_mm=part))
+
+    return judge(0.0), judge(-error_mm), judge(error_mm)

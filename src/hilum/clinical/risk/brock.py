@@ -17,6 +17,7 @@ from hilum.clinical.risk.estimate import (
     probability_of,
     say_sum,
 )
+from hilum.clinical.rounding import check_size
 from hilum.errors import InputError
 from hilum.findings import NoduleType, Probability, Record
 
@@ -271,8 +272,7 @@ def _check(factors: BrockFactors) -> None:
     """Refuse what was outside the study."""
     if not math.isfinite(factors.age_years):
         raise InputError(f"Age must be a number of years; got {factors.age_years}.")
-    if not (math.isfinite(factors.diameter_mm) and factors.diameter_mm > 0):
-        raise InputError(f"Nodule size must be > 0 mm; got {factors.diameter_mm}.")
+    check_size(factors.diameter_mm, "Nodule size", "mm")
     if factors.count < 1:
         raise InputError(
             f"Nodule count must be at least 1; got {factors.count}. "

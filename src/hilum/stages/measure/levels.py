@@ -31,6 +31,10 @@ _DENSER = 2.5
 _THIN_SLICES = 4.0
 _BLUR_MM = 1.2
 _FEWEST_CELLS = 20
+_FEWEST_AT_EDGE = 5
+_EDGE_DEPTH = (0.8, 1.2)
+"""In blurs. Set on calcified phantoms of other seeds than the tables are made of."""
+
 _TRUNCATE = 2.5
 
 
@@ -94,13 +98,43 @@ def highest(field: HUField) -> Index:
 
 def inner_cells(hood: Neighbourhood, cells: BoolArray) -> BoolArray:
     """Give the cells that the edge does not blur, or the deepest if all are."""
-    blur = [max(v, _BLUR_MM) for v in hood.voxel_mm]
-    z, y, x = (s / b for s, b in zip(hood.cell_mm, blur, strict=True))
-    depth = depth_of(cells, (z, y, x))
+    depth = _depth_in_blurs(hood, cells)
     inner = cells & (depth > 1)
     if np.count_nonzero(inner) < _FEWEST_CELLS:
         inner = cells & (depth >= 0.6 * depth.max())
     return inner
+
+
+def level_at_edge(hood: Neighbourhood, cells: BoolArray, full_hu: float) -> float:
+    """Measure the level just inside the blurred edge, that of what the edge blurs.
+
+    A calcified nodule is densest in the middle: by the level there, what is denser
+    than soft tissue and lies around it would count for too little.
+
+    Args:
+        hood: The surroundings.
+        cells: Those of the nodule.
+        full_hu: Level of its inner part; the answer is not above it.
+    """
+    depth = _depth_in_blurs(hood, cells)
+    step = max(s / b for s, b in zip(hood.cell_mm, _blurs_mm(hood), strict=True))
+    # of coarse cells the second layer: the first is cut by the edge
+    low, high = max(_EDGE_DEPTH[0], 1.01 * step), max(_EDGE_DEPTH[1], 2 * step)
+    ring = cells & (depth > low) & (depth <= high)
+    if np.count_nonzero(ring) < _FEWEST_AT_EDGE:
+        return full_hu
+    return min(float(np.median(hood.hu[ring])), full_hu)
+
+
+def _depth_in_blurs(hood: Neighbourhood, cells: BoolArray) -> HUField:
+    """Tell how deep each cell lies, by how far the edge is blurred."""
+    z, y, x = (s / b for s, b in zip(hood.cell_mm, _blurs_mm(hood), strict=True))
+    return depth_of(cells, (z, y, x))
+
+
+def _blurs_mm(hood: Neighbourhood) -> list[float]:
+    """Tell how far an edge is blurred along (slice, row, column)."""
+    return [max(v, _BLUR_MM) for v in hood.voxel_mm]
 
 
 def full_level(

@@ -46,6 +46,9 @@ _AIR_HU = -450.0
 _BALL_MM = (6.0, 30.0)
 _LAST_RESORT = 0.65
 _SPECK_MM3 = 2.0
+_INSIDE = 0.95
+"""Share of a fitted whole that must lie in the room of the nodule: one that reaches
+into the wall was fitted to one side of it alone, and its axes are not those seen."""
 
 
 def find_outline(
@@ -116,13 +119,23 @@ def outline_nodule(hood: Neighbourhood, *, widest: bool = True) -> Outline | Non
 
 
 def _find_rim(search: Search, dense: Outline, noise_hu: float) -> Outline | None:
-    """Find the outline of a small dense core and its thin rim, if there is any."""
+    """Find the outline of a small dense core and its thin rim, if there is any.
+
+    The cells are those of what was fitted, so that mask and volume are of one thing.
+    """
     hood = search.hood
+    if search.leaks(dense.cells):  # what is joined to it would be fitted as well
+        return None
     rim = fit_rim(hood, dense, search.room, noise_hu)
     if rim is None or not rim.clear:
         return None
+    whole = rim.holds(hood)
+    cells = whole & search.room
+    inside = int(cells.sum()) / max(int(whole.sum()), 1)
+    if inside < _INSIDE or not (cells & dense.cells).any():
+        return None
+    rim = replace(rim, inside=inside)
     level_hu = search.lung_hu + rim.glass_hu
-    cells = rim.holds(hood) & search.room | dense.cells
     return replace(
         dense, cells=cells, hu=hood.hu, rim_hu=level_hu, full_hu=level_hu, rim=rim
     )

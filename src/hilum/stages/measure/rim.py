@@ -14,7 +14,9 @@ from hilum.space import FloatArray
 from hilum.stages.measure.neighbourhood import BoolArray, Neighbourhood
 
 _GLASS_HU = (110.0, 450.0)
-_CORE_HU = 450.0
+_CORE_HU = (450.0, 1100.0)
+"""Above the lung; what is denser is calcified, and its blur looks like a rim."""
+
 _THICKEST_CORE = 0.8
 _BETTER = 6.0
 _LEAST_GAIN = 0.01
@@ -35,6 +37,7 @@ class Rim:
         voxels: How many were explained.
         gain: Share of what one ellipsoid leaves over that two explain.
         rough: What two leave over, by the noise of the lung.
+        inside: Share of the whole that lies in the room of the nodule, not in the wall.
     """
 
     center: FloatArray
@@ -45,6 +48,7 @@ class Rim:
     voxels: int
     gain: float
     rough: float
+    inside: float = 1.0
 
     @property
     def likely(self) -> bool:
@@ -53,9 +57,10 @@ class Rim:
         A nodule that is no ellipsoid leaves more than noise with or without a rim.
         """
         low, high = _GLASS_HU
+        least, most = _CORE_HU
         return (
             low <= self.glass_hu <= high
-            and self.core_hu >= _CORE_HU
+            and least <= self.core_hu <= most
             and self.core <= _THICKEST_CORE
             and self.rough <= _ROUGHEST
         )
@@ -68,8 +73,9 @@ class Rim:
 
     @property
     def volume_mm3(self) -> float:
-        """Volume of the whole."""
-        return 4 / 3 * math.pi / math.sqrt(float(np.linalg.det(self.form)))
+        """Volume of the whole, without what would lie in the wall."""
+        whole = 4 / 3 * math.pi / math.sqrt(float(np.linalg.det(self.form)))
+        return self.inside * whole
 
     @property
     def axes_mm(self) -> tuple[float, float]:

@@ -25,6 +25,7 @@ from hilum.stages.measure.levels import (
     full_level,
     highest,
     inner_cells,
+    level_at_edge,
 )
 from hilum.stages.measure.neighbourhood import BoolArray, HUField, Neighbourhood
 from hilum.stages.measure.rim import Rim
@@ -45,8 +46,8 @@ class Outline:
         hu: The values that were thresholded, less noisy than the scan if need be.
         lung_hu: Level outside.
         rim_hu: Level of its outer part; the edge lies half-way to the lung.
-        full_hu: Level of its inner part where that is denser than a rim can be, as
-            in a calcified nodule; else that of the rim.
+        full_hu: Level just inside the edge where the inner part is denser than a rim
+            is taken to be, as in a calcified nodule; else that of the rim.
         shown: Share of its level, above the lung, that its inner cells show.
         outgrows: Whether it goes on beyond the limit of the search.
         joined: Whether it had to be cut off from other tissue at the candidate's
@@ -155,7 +156,9 @@ class Search:
             level = min(full_hu, DENSEST_RIM_HU)
             if level - self.lung_hu < FAINTEST_HU:
                 return found
-            dense_hu = full_hu if full_hu > DENSEST_RIM_HU else rim_hu
+            dense_hu = rim_hu
+            if full_hu > DENSEST_RIM_HU:
+                dense_hu = level_at_edge(self.hood, cells, full_hu)
             outline = Outline(cells, tissue, hu, self.lung_hu, rim_hu, dense_hu, shown)
             found = outline, radius_mm
             if abs(level - rim_hu) < _SETTLED * (level - self.lung_hu):
