@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import openvino
 
+from hilum._cores import gains_by_bf16
 from hilum.datasets import NoduleCase, folds_by_patient, load_nodule, read_nodules
 from hilum.evaluation.intervals import Figure, bootstrap
 from hilum.evaluation.networks import detected
@@ -38,7 +39,7 @@ LEVEL = 0.5
 FAINT = (0.1, 0.2)
 """From which probability on a voxel adds its share to the volume."""
 
-HINT = "bf16" if "amx_bf16" in Path("/proc/cpuinfo").read_text() else "f32"
+HINT = "bf16" if gains_by_bf16(Path("/proc/cpuinfo").read_text()) else "f32"
 """What the shipped networks compute in on this processor."""
 
 WANTED = {"dice": 0.82, "volume": 0.12, "mean": 0.99, "mode": 0.955}

@@ -1,9 +1,16 @@
-"""How many processor cores this process may keep busy."""
+"""How many processor cores this process may keep busy, and what they are good at."""
 
 from __future__ import annotations
 
 import os
 from threading import Lock
+
+_MATRIX_UNITS = "amx_bf16"
+_AMD, _VECTOR_UNITS = "AuthenticAMD", "avx512_bf16"
+"""What Linux calls the units that make bf16 faster; without them it is slower.
+
+Vectors of bf16 were found to gain on processors of AMD alone.
+"""
 
 
 class _Limit:
@@ -37,3 +44,13 @@ def limit_cores(cores: int | None) -> None:
     """
     with _Limit.lock:
         _Limit.cores = cores
+
+
+def gains_by_bf16(processor: str) -> bool:
+    """Tell whether a processor computes faster in bf16 than in fp32.
+
+    Args:
+        processor: What Linux says of it in /proc/cpuinfo.
+    """
+    vectors = _AMD in processor and _VECTOR_UNITS in processor
+    return vectors or _MATRIX_UNITS in processor

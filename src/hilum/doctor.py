@@ -21,7 +21,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
-from hilum._cores import count_cores
+from hilum._cores import count_cores, gains_by_bf16
 from hilum.errors import HilumError, MissingDependencyError, WeightsError
 from hilum.records import Record
 
@@ -190,11 +190,11 @@ def check_machine(cores: int, memory_gb: float, processor: str) -> Iterator[Chec
         more = "close other programs, or use a machine with more"
         mend = "" if state == "ok" else f"A scan needs up to {_LEAST_GB:g} GB: {more}."
         yield Check(name="memory", state=state, found=f"{memory_gb:.1f} GB", mend=mend)
-    if "amx_bf16" in processor:
+    if gains_by_bf16(processor):
         yield Check(name="bf16", state="ok", found="the processor has units for it")
     else:
         mend = "Networks run in fp32 here, which is slower and as exact."
-        yield Check(name="bf16", state="note", found="no AMX units", mend=mend)
+        yield Check(name="bf16", state="note", found="no units for it", mend=mend)
 
 
 def check_folders(folder: Path) -> Check:

@@ -209,6 +209,9 @@ def test_an_export_to_another_kind_of_file_is_refused(saved, tmp_path):
     [
         ("bf16", "avx512_bf16 amx_tile amx_bf16", "bf16"),
         ("bf16", "avx512_bf16", "f32"),  # slower in it
+        ("bf16", "avx512_bf16 vendor_id: AuthenticAMD", "bf16"),
+        ("bf16", "avx512f vendor_id: AuthenticAMD", "f32"),
+        ("fp32", "avx512_bf16 vendor_id: AuthenticAMD", "f32"),
         ("fp32", "amx_bf16", "f32"),
         ("int8", "amx_bf16", "f32"),
     ],

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hilum._cores import cores_limit
+from hilum._cores import cores_limit, gains_by_bf16
 from hilum._optional import require
 from hilum.errors import WeightsError
 from hilum.runtime.weights import SUFFIXES, digests_of, find_weights, parts_of
@@ -26,9 +26,6 @@ Arrays = Array | Mapping[str, Array]
 
 PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """What OpenVINO computes in, by what was exported: int8 is in the network itself."""
-
-BF16_UNITS = "amx_bf16"
-"""What Linux calls the units that make bf16 faster; without them it is slower."""
 
 _LIMIT_BYTES = 1 << 28
 _KERAS_MODULES = frozenset(
@@ -178,7 +175,7 @@ def _threads() -> dict[str, Any]:
 def _hint(precision: str, processor: Path = Path("/proc/cpuinfo")) -> str:
     """Choose what to compute in: bf16 only where the processor gains by it."""
     try:
-        gains = BF16_UNITS in processor.read_text()
+        gains = gains_by_bf16(processor.read_text())
     except OSError:  # not Linux: nothing to tell it by
         gains = False
     return PRECISION_HINTS[precision if precision != "bf16" or gains else "fp32"]
