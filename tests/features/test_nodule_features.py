@@ -88,6 +88,16 @@ def test_depth_is_half_a_voxel_at_the_outermost_centres():
     assert depth[~around.inside].max() == -0.5
 
 
+@pytest.mark.parametrize("spacing_mm", [(1.0, 0.7, 0.7), (2.5, 0.5, 0.5)])
+def test_the_depth_is_the_distance_to_the_nearest_voxel_outside(spacing_mm):
+    around = surround(*ball(8.0, spacing_mm, stretch=1.4))
+    inside, outside = np.argwhere(around.inside), np.argwhere(~around.inside)
+    apart = (inside[:, None] - outside) * spacing_mm
+    nearest = np.sqrt((apart**2).sum(axis=-1).min(axis=1))
+    depth = signed_distance_mm(around)[around.inside]
+    np.testing.assert_allclose(depth, nearest - min(spacing_mm) / 2, rtol=1e-12)
+
+
 def test_an_empty_mask_is_refused():
     volume, mask = ball()
     with pytest.raises(InputError, match="no voxel set"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,7 @@ def _assess_anywhere(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
 
 
 def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
+    from hilum.report.ahead import loading_ahead  # noqa: PLC0415  keeps --help quick
     from hilum.report.documents import (  # noqa: PLC0415
         check_source,
         parse_formats,
@@ -99,7 +101,8 @@ def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
     formats = parse_formats(args.formats)
     check_source(formats, args.source)
     prepare_folder(args.out)
-    volume, result, outlines = _assessed(args, facts_of(args), talk)
+    told = loading_ahead(talk, formats)
+    volume, result, outlines = _assessed(args, facts_of(args), told)
     talk("write")
     written = write_documents(
         result,
@@ -129,13 +132,13 @@ def _assess(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
 
 
 def _assessed(
-    args: argparse.Namespace, facts: Facts, talk: Talk
+    args: argparse.Namespace, facts: Facts, progress: Callable[[str], None]
 ) -> tuple[CTVolume, Assessment, Outlines]:
     """Assess the CT of the command, with its prior if there is one."""
     from hilum.pipeline import read_and_outline  # noqa: PLC0415  keeps --help quick
 
     if args.prior is not None:
-        pair = assess_with_prior(args, args.source, facts, talk)
+        pair = assess_with_prior(args, args.source, facts, progress)
         return pair.volume, pair.current, pair.outlines
     return read_and_outline(
         args.source,
@@ -143,7 +146,7 @@ def _assessed(
         facts=facts,
         settings=args.settings,
         force=args.force,
-        progress=talk,
+        progress=progress,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,10 @@ def add_prior(command: argparse.ArgumentParser) -> None:
 
 
 def assess_with_prior(
-    args: argparse.Namespace, current: Path, facts: Facts, talk: Talk
+    args: argparse.Namespace,
+    current: Path,
+    facts: Facts,
+    progress: Callable[[str], None],
 ) -> PairResult:
     """Assess the CT of a command and hold it against its prior."""
     from hilum.compare import PairOptions, compare  # noqa: PLC0415  keeps --help quick
@@ -69,7 +73,7 @@ def assess_with_prior(
         facts=facts,
         settings=args.settings,
         force=getattr(args, "force", False),
-        progress=talk,
+        progress=progress,
     )
 
 

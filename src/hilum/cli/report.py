@@ -68,10 +68,12 @@ def style_of(args: argparse.Namespace) -> Any:
 
 def _report(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
     from hilum.report.again import report  # noqa: PLC0415  keeps --help quick
+    from hilum.report.ahead import load_ahead  # noqa: PLC0415
     from hilum.report.documents import parse_formats  # noqa: PLC0415
 
     talk("write")
     formats = parse_formats(args.formats)
+    load_ahead(formats)  # while the CT is read
     written = report(
         args.assessment,
         args.out,

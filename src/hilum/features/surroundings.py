@@ -121,7 +121,11 @@ def _signed_distance_mm(inside: BoolArray, spacing: Spacing) -> FloatArray:
     """Measure the distances of `signed_distance_mm`."""
     from scipy import ndimage  # noqa: PLC0415  slow to import
 
-    within = ndimage.distance_transform_edt(inside, sampling=spacing)
+    # one voxel around it is enough: what lies outside of that is never the nearest
+    ends = [np.flatnonzero(inside.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    box = tuple(slice(max(0, at[0] - 1), at[-1] + 2) for at in ends)
+    within = np.zeros(inside.shape)
+    within[box] = ndimage.distance_transform_edt(inside[box], sampling=spacing)
     beyond = ndimage.distance_transform_edt(~inside, sampling=spacing)
     half = min(spacing) / 2
     return np.where(inside, within - half, half - beyond)

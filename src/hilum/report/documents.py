@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
 
 from hilum._names import name_of
+from hilum._threads import map_in_threads
 from hilum.errors import InputError
 from hilum.findings import Assessment
 from hilum.formats import is_volume_file
@@ -25,7 +25,13 @@ from hilum.formats.outlines import write_outlines
 from hilum.outlines import Outlines
 from hilum.report.changes import with_changes
 from hilum.report.details import NOTHING, NoduleDetails, gather_details
-from hilum.report.dicom import DicomDocuments, SegmentStyle, to_bytes
+from hilum.report.dicom import (
+    DicomDocuments,
+    SegmentStyle,
+    load_library,
+    to_bytes,
+    write_dicom,
+)
 from hilum.report.fhir import write_fhir
 from hilum.report.page import write_page
 from hilum.report.pdf import write_pdf
@@ -95,6 +101,7 @@ class Job:
         """
         volume = self.volume
         check_source(self.formats, self.source)
+        load_library()
         return DicomDocuments(
             assessment=self.assessment,
             volume=volume,
@@ -110,15 +117,14 @@ class Document:
 
     Attributes:
         file: Its name in the folder.
-        write: Writes it, and is False when there was nothing to write; None: what
-            is written in any case.
+        write: Writes it, and is False when there was nothing to write.
         also: Further files that may be written with it.
         pictures: Whether it needs the CT itself.
         refers: Whether it refers to DICOM instances.
     """
 
     file: str
-    write: Callable[[Job, Path], bool] | None
+    write: Callable[[Job, Path], bool]
     also: tuple[str, ...] = ()
     pictures: bool = False
     refers: bool = False
@@ -127,12 +133,12 @@ class Document:
 def _seg(job: Job, path: Path) -> bool:
     nodules, lungs = job.dicom.nodules_seg, job.dicom.lungs_seg()
     for made, file in ((nodules, path), (lungs, path.with_name("lungs.dcm"))):
-        file.unlink(missing_ok=True) if made is None else _write_dicom(made, file)
+        file.unlink(missing_ok=True) if made is None else write_dicom(made, file)
     return nodules is not None or lungs is not None
 
 
 def _sr(job: Job, path: Path) -> bool:
-    _write_dicom(job.dicom.report(with_seg="seg" in job.formats), path)
+    write_dicom(job.dicom.report(with_seg="seg" in job.formats), path)
     return True
 
 
@@ -165,7 +171,7 @@ def _fhir(job: Job, path: Path) -> bool:
 
 
 FORMATS: dict[Format, Document] = {
-    "json": Document(JSON_FILE, None),
+    "json": Document(JSON_FILE, lambda *_: True),
     "html": Document("report.html", _page, pictures=True),
     "pdf": Document("report.pdf", _pdf, pictures=True),
     "csv": Document("assessment.csv", _csv),
@@ -174,7 +180,7 @@ FORMATS: dict[Format, Document] = {
     "sr": Document("measurements.dcm", _sr, (), True, True),
     "sc": Document("key-images", _sc, (), True, True),
 }
-"""In the order in which they are written."""
+"""In the order in which they are written; the JSON is, before any."""
 
 
 def parse_formats(text: str) -> tuple[Format, ...]:
@@ -263,21 +269,23 @@ def write_documents(
 
 
 def _write_all(job: Job, out: Path) -> dict[Format, Path]:
-    """Write the documents of a job in the order of `FORMATS`."""
-    written = {"json": out / JSON_FILE}
+    """Write those of DICOM while a network explains the ratings on the page."""
+    others = [name for name in job.formats if not FORMATS[name].refers]
+    dicom = [name for name in job.formats if FORMATS[name].refers]
+
+    def write(names: list[Format]) -> list[Format]:
+        return [n for n in names if FORMATS[n].write(job, out / FORMATS[n].file)]
+
     try:
         _begin(job, out)
-        for name in job.formats:
-            path = out / FORMATS[name].file
-            write = FORMATS[name].write
-            if write is None or write(job, path):
-                written[name] = path
+        lanes = map_in_threads(write, [lane for lane in (others, dicom) if lane])
     except OSError as error:
         raise InputError(
             f"Cannot write into `{name_of(out)}`: {error.strerror or error}. "
             "Name a folder that you may write to, on a disk with room."
         ) from error
-    return written
+    made = {"json", *(name for lane in lanes for name in lane)}
+    return {name: out / FORMATS[name].file for name in FORMATS if name in made}
 
 
 def prepare_folder(out: Path) -> Path:
@@ -315,10 +323,9 @@ def _begin(job: Job, out: Path) -> None:
         with replacing(out / JSON_FILE) as file:
             file.write(text.encode())
             file.flush()
-            for document in FORMATS.values():
-                for name in (document.file, *document.also, OUTLINES_FILE):
-                    if name != JSON_FILE:
-                        _remove(out / name)
+            files = {f for one in FORMATS.values() for f in (one.file, *one.also)}
+            for name in {*files, OUTLINES_FILE} - {JSON_FILE}:
+                _remove(out / name)
     if job.outlines is not None and (fresh or not (out / OUTLINES_FILE).exists()):
         write_outlines(job.outlines, out / OUTLINES_FILE)
 
@@ -341,12 +348,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _write_dicom(dataset: Any, path: Path) -> None:
-    data = to_bytes(dataset)
-    with replacing(path) as file:
-        file.write(data)
 
 
 def _known(name: str) -> Format:

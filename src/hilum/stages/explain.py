@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hilum._threads import map_in_threads
 from hilum.errors import InputError
 from hilum.features import surround
 from hilum.findings import Nodule
@@ -111,8 +112,8 @@ class Explainer:
             for number, nodule in enumerate(nodules[: self.most])
             if nodule.malignancy.value is not None
         ]
-        for number in known:
-            inputs = rating_inputs(volume, masks[number])
+        sampled = map_in_threads(lambda n: rating_inputs(volume, masks[n]), known)
+        for number, inputs in zip(known, sampled, strict=True):
             shares = shares_of(inputs, typical, predict)
             heat = None
             if number < self.shown:

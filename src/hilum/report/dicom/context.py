@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from hilum._version import __version__
 from hilum.dicom.headers import Header
 from hilum.dicom.instances import Instances
+from hilum.formats.atomic import replacing
 
 MANUFACTURER = "hilum"
 MODEL = "hilum"
@@ -166,6 +168,18 @@ def to_bytes(dataset: Any) -> bytes:
     buffer = BytesIO()
     dcmwrite(buffer, dataset, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def write_dicom(dataset: Any, path: Path) -> None:
+    """Write a document to a file, whole or not at all.
+
+    Args:
+        dataset: As for `to_bytes`.
+        path: The file; replaced where it exists.
+    """
+    data = to_bytes(dataset)
+    with replacing(path) as file:
+        file.write(data)
 
 
 def scanner_of(source: Any) -> list[Any]:

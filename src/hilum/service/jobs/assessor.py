@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 import shutil
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
@@ -22,6 +23,7 @@ from hilum.formats import is_volume_file
 from hilum.formats.outlines import read_outlines
 from hilum.outlines import Outlines
 from hilum.pipeline import read_and_outline
+from hilum.report.ahead import loading_ahead
 from hilum.report.documents import (
     OUTLINES_FILE,
     parse_formats,
@@ -46,7 +48,9 @@ def assess_study(order: Order, say: Say) -> None:
         InputError: The study cannot be read, or the folders cannot be written to.
     """
     source, results = Path(order.source), Path(order.results)
-    volume, assessment, outlines = _assessed(source, results, say)
+    formats = parse_formats(",".join(order.formats))
+    told = loading_ahead(lambda stage: say({"stage": stage}), formats)
+    volume, assessment, outlines = _assessed(source, results, told)
     seconds = dict(assessment.provenance.timings_s)
     if volume is None and not (
         (results / COMPLETE).exists() and Path(order.views).is_dir()
@@ -56,7 +60,6 @@ def assess_study(order: Order, say: Say) -> None:
     if volume is not None and not (results / COMPLETE).exists():
         say({"stage": "write"})
         start = perf_counter()
-        formats = parse_formats(",".join(order.formats))
         written = write_documents(
             assessment,
             volume,
@@ -80,7 +83,7 @@ def assess_study(order: Order, say: Say) -> None:
 
 
 def _assessed(
-    source: Path, results: Path, say: Say
+    source: Path, results: Path, progress: Callable[[str], None]
 ) -> tuple[CTVolume | None, Assessment, Outlines | None]:
     """Assess a study, or take up what was concluded before; then without the CT."""
     record, kept = results / "assessment.json", results / OUTLINES_FILE
@@ -90,9 +93,7 @@ def _assessed(
             return None, known, read_outlines(kept)
         if known.provenance.outlines_sha256 is None:
             return None, known, None
-    volume, assessment, outlines = read_and_outline(
-        source, progress=lambda stage: say({"stage": stage})
-    )
+    volume, assessment, outlines = read_and_outline(source, progress=progress)
     write_documents(assessment, volume, results, formats=("json",), outlines=outlines)
     return volume, assessment, outlines
 
