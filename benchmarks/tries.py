@@ -15,7 +15,8 @@ from their design, so a network that learns from them learns that rule. They are
 of what is seen in training and in no figure.
 
 Trains for hours, so nothing without RUN, a folder for what is made; goes on where it
-stopped. Needs the data that HILUM_DATA names.
+stopped. With `--folds 0` it trains nothing, and takes the shipped networks apart. Needs
+the data that HILUM_DATA names.
 """
 
 from __future__ import annotations
@@ -84,11 +85,10 @@ VARIANTS = {
     "48 of 0.7 mm": Variant(size=48, spacing_mm=0.7),
 }
 FIRST = "32 of 1 mm"
-PARTS = {
+PARTS = {  # where the shipped networks hold what each of them expects
     "features": "malignancy_1/fold_{fold}_1/malignancy_members_1/Mean",
     "patch": "malignancy_1/fold_{fold}_1/malignancy_net_1/malignancy_1/Sigmoid",
 }
-"""Where the shipped networks hold what each part expects."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,9 +186,7 @@ def phantom_nodules(path: Path) -> Seen:
             for number, lesion in enumerate(designed(5000 + person)):
                 around = scanned(lesion, 5000 + person)
                 views.append(viewed(around, Variant(), (5000 + person, number)))
-                given = rated_by_rule(lesion)
-                rated.append([given[name] for name in RATING_CATEGORIES])
-            print(f"phantom: {len(rated)} of {PEOPLE * EACH} nodules", flush=True)
+                rated.append(list(rated_by_rule(lesion).values()))
         hu, depth = (np.stack(part) for part in zip(*views, strict=True))
         np.savez(path, hu=hu, depth=depth, rated=np.array(rated))
     with np.load(path) as stored:
@@ -278,8 +276,7 @@ def patch_ratings(
             )  # fmt: skip
         left = np.flatnonzero(folds == fold)
         np.savez(done, said=np.stack([mirrored(model, real, n) for n in left]))
-        ends = [round(log[at]["malignancy_loss"], 3) for at in (0, -1)]
-        print(f"{name}, fold {fold}: loss of malignancy {ends}", flush=True)
+        print(f"{name}, fold {fold}: {log[-1]['malignancy_loss']:.3f}", flush=True)
     return np.asarray(np.load(done)["said"])
 
 
@@ -378,7 +375,6 @@ def main() -> None:
     options.run.mkdir(parents=True, exist_ok=True)
     names = list(dict.fromkeys([FIRST, *options.variants]))
     cases, folds = all_nodules()
-    at = np.flatnonzero(folds < options.folds)
     tries = {name: np.zeros((len(cases), FLIPS)) for name in names}
     for fold in range(options.folds):
         for name in names:
@@ -387,12 +383,16 @@ def main() -> None:
                 precision=options.precision,
             )  # fmt: skip
     parts = shipped_parts(options.run)
-    features = parts["features"][at, 0]
-    shown = judge([cases[n] for n in at])
-    print(f"{f'{len(at)} nodules':44}  mean rating             most frequent rating")
-    print(f"{'features alone, as shipped':44}{shown(features)}")
-    tries = {"shipped": parts["patch"], **tries}
-    print_table({name: said[at] for name, said in tries.items()}, features, shown)
+    shipped = {"shipped": parts["patch"]}
+    for which, rows in ((folds >= 0, {}), (folds < options.folds, tries)):
+        if not which.any():
+            continue
+        features = parts["features"][which, 0]
+        shown = judge([cases[n] for n in np.flatnonzero(which)])
+        print(f"\n{which.sum():4} nodules{'':34}by mean{'':18}by mode")
+        print(f"{'features alone, as shipped':44}{shown(features)}")
+        table = {name: said[which] for name, said in (shipped | rows).items()}
+        print_table(table, features, shown)
 
 
 if __name__ == "__main__":
