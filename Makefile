@@ -53,11 +53,11 @@ packages:  ## the system packages that tests need, where apt may install them
 	bash tests/setup.sh
 
 check:  ## lint, and the fast tests
-	$(MAKE) -j2 lint kernels
+	$(MAKE) --no-print-directory -j2 lint kernels
 	$(BIN)/python -m pytest -m "not slow and not real and not browser" $(WORKERS)
 
 test:  ## everything, system packages included
-	$(MAKE) -j3 packages lint kernels  # the first waits for the network
+	$(MAKE) --no-print-directory -j3 packages lint kernels  # the first waits for the network
 	$(BIN)/python -m pytest $(WORKERS)
 
 bench: $(VENV)/.dev  ## the benchmarks, each a table
