@@ -40,6 +40,7 @@ def write_balls(folder, *, masks=True):
     return folder
 
 
+@pytest.mark.slow
 def test_balls_are_outlined_and_ranked(tmp_path):
     done = []
     figures = evaluate_networks(

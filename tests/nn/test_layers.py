@@ -170,6 +170,7 @@ def test_the_output_has_the_shape_that_was_announced(case):
     assert np.isfinite(value(y)).all()
 
 
+@pytest.mark.slow
 @each
 def test_sizes_may_be_unknown(case):
     model = model_of(case)

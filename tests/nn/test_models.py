@@ -92,6 +92,7 @@ def test_one_model_takes_every_size(build, one, other):
         assert all(((y >= 0) & (y <= 1)).all() for y in outputs)
 
 
+@pytest.mark.slow
 @each
 def test_a_model_survives_save_and_load(build, one, other, tmp_path):
     model = build()
