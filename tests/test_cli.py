@@ -69,7 +69,9 @@ def test_assess_writes_what_it_says(capsys, scan, tmp_path):
 
 
 def test_json_alone_by_settings(capsys, scan, tmp_path):
-    (tmp_path / "s.toml").write_text("[selection]\nmax_nodules = 1\n")
+    (tmp_path / "s.toml").write_text(
+        '[selection]\nmax_nodules = 1\n[nodules]\nweights = ""\n'
+    )
     argv = ("assess", scan, tmp_path, "--settings", tmp_path / "s.toml")
     code, result, err = run(capsys, "--quiet", *argv, "--format", "json")
     assert code == 0
@@ -111,6 +113,7 @@ def test_segment(capsys, scan, tmp_path):
     assert (tmp_path / "lungs.nii.gz").exists()
 
 
+@pytest.mark.slow
 def test_detect_writes_the_luna16_columns(capsys, scan, tmp_path):
     code, result, _ = run(capsys, "detect", scan, tmp_path / "c.csv")
     assert code == 0

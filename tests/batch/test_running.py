@@ -133,9 +133,9 @@ def test_a_finished_run_is_not_done_again_and_a_longer_cohort_goes_on(cohort, tm
 
 def test_what_failed_is_tried_again_on_request(cohort, tmp_path):
     table, out = cohort("ok", "hang"), tmp_path / "out"
-    assert run(table, out, time_limit_s=0.5).failed == 1
+    assert run(table, out, time_limit_s=1.5).failed == 1
     table.write_text(table.read_text())  # nothing has changed but the will
-    again = run(table, out, time_limit_s=0.5, retry_failed=True)
+    again = run(table, out, time_limit_s=1.5, retry_failed=True)
     assert (again.resumed, again.failed) == (1, 1)
     assert len(rows_of(out / "failures.csv")) == 1
 

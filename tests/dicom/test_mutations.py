@@ -56,7 +56,7 @@ def run_batch(kind, count, scratch):
             [*command, kind, "1", str(count), scratch],
             capture_output=True,
             text=True,
-            timeout=60 + count,
+            timeout=300 + 5 * count,  # each case has a limit of its own
             env=environment,
             check=False,
         )

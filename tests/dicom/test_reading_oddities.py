@@ -156,6 +156,7 @@ def test_descriptions_in_other_characters(charset, text, tmp_path):
     json.dumps(volume.acquisition.to_json())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spacing", [0.625, 0.7, 1.25, 2.5])
 @pytest.mark.parametrize("digits", [1, 2])
 def test_positions_of_few_digits(spacing, digits, tmp_path):

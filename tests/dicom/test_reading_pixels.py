@@ -57,6 +57,7 @@ def test_lossy_wavelets_come_near(name, bits, tmp_path):
     assert_shows_the_patient(volume, atol=12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["jpeg2000-lossless", "rle", "jpeg-ls"])
 def test_many_compressed_slices_keep_their_order(name, tmp_path):
     # enough of them that a reader may share them out among workers

@@ -311,6 +311,7 @@ def test_an_encrypted_zip_is_refused(tmp_path):
         read_dicom(path)
 
 
+@pytest.mark.slow
 def test_a_bomb_is_refused_at_once(tmp_path):
     path = tmp_path / "bomb.zip"
     chunk = bytes(1 << 24)

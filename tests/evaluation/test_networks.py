@@ -40,6 +40,7 @@ def write_balls(folder, *, masks=True):
     return folder
 
 
+@pytest.mark.slow
 def test_balls_are_outlined_and_ranked(tmp_path):
     done = []
     figures = evaluate_networks(
@@ -100,6 +101,7 @@ def test_the_shipped_networks_know_the_nodules_that_they_were_trained_on(
     assert figures["own"].dice.value > 0.8
 
 
+@pytest.mark.slow
 def test_examples_are_prepared_as_each_network_takes_them(tmp_path):
     pytest.importorskip("keras", reason="Keras is not installed")
     from hilum.nn.models import detection_net, segmentation_net  # noqa: PLC0415

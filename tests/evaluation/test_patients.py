@@ -211,6 +211,7 @@ def test_a_score_does_not_differ_from_itself():
         compare_aucs([1, 2], [1, 2], [True, False])
 
 
+@pytest.mark.slow
 def test_patients_by_follow_up(tmp_path):
     score, time, event = survival_cohort()
     ids = [f"p{n}" for n in range(300)]

@@ -24,6 +24,8 @@ ON_JAX = (
     "primer/test_shapes_and_decisions.py",
 )
 """Tests of layers, and of the NumPy operations against Keras."""
+QUICK = "--xla_backend_optimization_level=0"
+"""Compiling takes most of the time: each operation is run on a few numbers, once."""
 OF_ANY_BACKEND = "every_argument or mixed_precision"
 """Tests of what Keras does before a backend has a say; they need not run twice."""
 
@@ -41,7 +43,7 @@ def test_layers_and_operations_on_jax():
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
     result = subprocess.run(
         [*command, "-k", f"not ({OF_ANY_BACKEND})", *(str(TESTS / t) for t in ON_JAX)],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
+        env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": QUICK},
         cwd=ROOT,
         capture_output=True,
         text=True,

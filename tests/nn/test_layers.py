@@ -170,6 +170,7 @@ def test_the_output_has_the_shape_that_was_announced(case):
     assert np.isfinite(value(y)).all()
 
 
+@pytest.mark.slow
 @each
 def test_sizes_may_be_unknown(case):
     model = model_of(case)
@@ -280,6 +281,7 @@ def test_mixed_precision_computes_in_half_and_keeps_weights_whole(case, policy):
     assert np.isfinite(value(case.make(dtype=policy)(x, training=True))).all()
 
 
+@pytest.mark.slow
 @each
 def test_a_model_with_it_trains_without_xla(case):
     keras.utils.set_random_seed(1)
@@ -289,7 +291,8 @@ def test_a_model_with_it_trains_without_xla(case):
         keras.layers.Flatten()(case.make(name="ours")(middle))
     )
     model = keras.Model(inputs, outputs)
-    model.compile("sgd", "mse", jit_compile=False)
+    # JAX has nothing but XLA: there it is whether a step is compiled as a whole
+    model.compile("sgd", "mse", jit_compile=keras.backend.backend() == "jax")
     x = case.input() / case.scale
     before = [value(v.value) for v in model.trainable_variables]
     history = model.fit(x, np.ones((len(x), 1)), epochs=2, verbose=0)

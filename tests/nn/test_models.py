@@ -92,6 +92,7 @@ def test_one_model_takes_every_size(build, one, other):
         assert all(((y >= 0) & (y <= 1)).all() for y in outputs)
 
 
+@pytest.mark.slow
 @each
 def test_a_model_survives_save_and_load(build, one, other, tmp_path):
     model = build()
@@ -118,6 +119,7 @@ def test_every_weight_of_a_model_learns(build, one, other):
         assert not np.array_equal(old, value(v.value)), v.path
 
 
+@pytest.mark.slow
 @each
 def test_outputs_are_float32_under_mixed_precision(build, one, other):
     # bfloat16: TensorFlow on CPU has no max-pooling in 3D for float16
@@ -134,6 +136,7 @@ def test_outputs_are_float32_under_mixed_precision(build, one, other):
         np.testing.assert_allclose(value(half), exact, atol=0.06)
 
 
+@pytest.mark.slow
 @each
 def test_the_same_seed_builds_the_same_model(build, one, other):
     outputs = []
@@ -174,6 +177,7 @@ def test_the_simple_cnn_is_the_sequence_of_the_article():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_any_activation_by_name(name):
     model = simple_cnn((16, 16, 1), 3, filters=(4,), units=5, activation=name)

@@ -46,6 +46,7 @@ def test_nothing_folds(breath_mm, z, y):
     assert above[2] > below[2]
 
 
+@pytest.mark.slow
 def test_lesions_move_and_keep_their_shape(breaths):
     first, second = (b.truths[0] for b in breaths)
     person = Person.from_seed(SEED)

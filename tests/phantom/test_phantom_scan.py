@@ -132,6 +132,7 @@ def test_lesions_lie_in_the_lungs(quiet):
         assert quiet.lungs.at(truth.center_mm) == side
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_chest(lesions, quiet):
     # few slices: enough to tell
     flat = replace(QUIET, shape=(5, 128, 128), spacing_mm=(60, 3, 3))

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -21,8 +22,10 @@ def use(monkeypatch, code):
 
 WRITES = """
 import pathlib, sys, time
-time.sleep(0.3)
-pathlib.Path(sys.argv[1], "01-scanner.html").write_text("<p>made elsewhere</p>")
+folder = pathlib.Path(sys.argv[1])
+while not (folder / "go").exists():
+    time.sleep(0.01)
+(folder / "01-scanner.html").write_text("<p>made elsewhere</p>")
 """
 
 
@@ -38,6 +41,7 @@ def test_pages_with_a_chest_are_made_elsewhere_and_waited_for(monkeypatch):
         assert b'http-equiv="refresh" content="3"' in waiting.body
         with pytest.raises(NotReadyError, match="being made"):
             press.page("01-scanner.html")
+        (Path(press._folder.name) / "go").touch()
         end = time.monotonic() + 60
         while app.answer("GET", "01-scanner.html").status != 200:
             assert time.monotonic() < end

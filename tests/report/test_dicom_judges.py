@@ -132,11 +132,13 @@ def faults(path, fine=FINE):
     ]
 
 
+@pytest.mark.slow
 def test_dciodvfy_finds_no_fault(out):
     for path in files_of(out):
         assert faults(path) == [], path.name
 
 
+@pytest.mark.slow
 def test_dciodvfy_finds_no_fault_in_the_rarer_kinds(case, tmp_path):
     labels = SegmentStyle(segments="labelmap")
     write(case, tmp_path / "labelmap", style=labels, formats=("seg",))

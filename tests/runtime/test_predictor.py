@@ -55,6 +55,7 @@ def test_a_keras_file_gives_what_the_model_gave(saved):
     assert set(predictor.sha256) == {"tiny.keras"}
 
 
+@pytest.mark.slow
 def test_an_ir_gives_what_the_model_gave(saved, exported):
     predictor = load_predictor(exported.path)
     np.testing.assert_allclose(predictor(HU), saved[1], atol=1e-4)
@@ -62,6 +63,7 @@ def test_an_ir_gives_what_the_model_gave(saved, exported):
     assert set(predictor.sha256) == {"tiny.xml", "tiny.bin"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["calibration", "typical"])
 def test_what_lies_beside_weights_travels_with_the_export(copies, name):
     text = '{"slope": 1.0, "offset": 0.0}'
@@ -224,6 +226,7 @@ def test_where_nothing_is_told_of_the_processor_it_is_fp32(tmp_path):
     assert _hint("bf16", tmp_path / "absent") == "f32"
 
 
+@pytest.mark.slow
 def test_bf16_is_half_as_large_and_close(saved, exported, tmp_path):
     made = export_weights(saved[0], tmp_path / "b.xml", precision="bf16")
     whole, half = (

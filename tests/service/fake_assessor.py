@@ -1,8 +1,9 @@
 """A worker's task for tests: it takes the time it is told and does what it is told.
 
-The study is a folder with a text file of commands: `sleep S`, `crash`, `fail TEXT`,
-`bug`, `memory GB`, `full` (no room on the disk, once), `report` (documents and views
-of a made-up assessment). It may stand behind a DICOM preamble.
+The study is a folder with a text file of commands: `sleep S`, `wait FILE` (until
+there is one), `crash`, `fail TEXT`, `bug`, `memory GB`, `full` (no room on the disk,
+once), `report` (documents and views of a made-up assessment). It may stand behind a
+DICOM preamble.
 """
 
 import errno
@@ -57,6 +58,9 @@ def assess(order, say):
 def _obey(word, rest, results):
     if word == "sleep":
         time.sleep(float(rest))
+    elif word == "wait":
+        while not Path(rest).exists():
+            time.sleep(0.01)
     elif word == "crash":
         os.kill(os.getpid(), 9)
     elif word == "fail":

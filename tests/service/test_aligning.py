@@ -48,8 +48,10 @@ def test_a_pair_is_aligned_once(store, monkeypatch):
         aligner.align(STUDY, PRIOR)
 
 
-def test_one_pair_at_a_time(store, monkeypatch):
-    use(monkeypatch, f"import time; time.sleep(0.7); {COUNTS}")
+def test_one_pair_at_a_time(store, tmp_path, monkeypatch):
+    go = tmp_path / "go"
+    waits = f"while not os.path.exists({str(go)!r}): time.sleep(0.01)"
+    use(monkeypatch, f"import os, time\n{waits}\n{COUNTS}")
     aligner = Aligner(store)
     first = threading.Thread(target=aligner.align, args=(STUDY, PRIOR))
     first.start()
@@ -59,6 +61,7 @@ def test_one_pair_at_a_time(store, monkeypatch):
         time.sleep(0.01)
     with pytest.raises(BusyError, match="Another pair"):
         aligner.align(PRIOR, STUDY)
+    go.touch()
     first.join()
     assert aligner.align(PRIOR, STUDY) == {"trusted": True}
 

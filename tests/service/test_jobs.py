@@ -109,6 +109,7 @@ def test_moved_study_leaves_its_spool(jobs):
     jobs.wait(job_id)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("commands", "said"),
     [
@@ -139,6 +140,7 @@ def test_failed_study_can_be_tried_again(jobs, tmp_path):
         jobs.retry(job_id)
 
 
+@pytest.mark.slow
 def test_target_that_is_down_is_tried_again_and_then_said_to_be(jobs, target, tmp_path):
     target.failures = 2
     job_id = jobs.submit(make_study(tmp_path / "a", "down twice"))

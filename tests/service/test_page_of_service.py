@@ -79,9 +79,9 @@ def wait_for(page, expression):
 
 
 def test_from_upload_to_export(page, client, tmp_path):
-    folder = tmp_path / "DOE_JANE"
+    folder, go = tmp_path / "DOE_JANE", tmp_path / "go"
     folder.mkdir()
-    for number, text in enumerate(("sleep 1", "report")):
+    for number, text in enumerate((f"wait {go}", "report")):
         (folder / f"{number}.dcm").write_bytes(dicom(text))
     (folder / "notes.txt").write_text("beside the slices" * 50)
     (folder / ".DS_Store").write_text("junk")
@@ -91,6 +91,7 @@ def test_from_upload_to_export(page, client, tmp_path):
     row.wait_for()
     assert row.locator("progress").count() == 1
     assert "left" in row.inner_text()
+    go.touch()
     # verdict
     row = page.locator("#worklist tbody tr[data-state=done]")
     row.wait_for()

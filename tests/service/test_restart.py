@@ -30,11 +30,12 @@ def wait_for(condition):
 
 
 def test_study_that_was_stopped_in_the_middle_is_taken_up_again(tmp_path):
-    data = tmp_path / "data"
+    data, go = tmp_path / "data", tmp_path / "go"
     with Jobs(settings(data)) as jobs:
-        job_id = jobs.submit(make_study(tmp_path / "a", "sleep 1.5\nfirst"))
+        job_id = jobs.submit(make_study(tmp_path / "a", f"wait {go}\nfirst"))
         waiting = jobs.submit(make_study(tmp_path / "b", "second"))
         wait_for(lambda: jobs.get(job_id).stage == "read")
+    go.touch()
     with Jobs(settings(data)) as jobs:
         for each in (job_id, waiting):
             job = jobs.wait(each)

@@ -170,6 +170,7 @@ def test_trachea_bowel_gas_and_couch_stay_out():
         assert dice(lungs == side, chest.truth == side) > 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slice_mm", [0.75, 8.0])
 def test_thin_and_thick_slices_give_the_same_lungs(slice_mm):
     chest = Chest(spacing_mm=(slice_mm, 3.5, 3.5), shape=(int(304 / slice_mm), 66, 88))

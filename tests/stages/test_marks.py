@@ -220,6 +220,7 @@ def test_a_share_below_0_is_refused():
         NoduleDetector(dot_share=-1)
 
 
+@pytest.mark.slow
 def test_the_network_of_a_run_finds_what_it_marks(tmp_path):
     pytest.importorskip("keras", reason="Keras is not installed")
     from hilum.nn.models import detection_net  # noqa: PLC0415  needs Keras

@@ -76,6 +76,7 @@ def test_only_what_is_clear_is_named():
     assert Lobes(0.89, 0.0, 0.11).name("left") is None
 
 
+@pytest.mark.slow
 def test_on_phantoms_what_is_said_of_the_upper_lobes_is_mostly_right():
     # their fissures are drawn otherwise: the lower lobes have 35 %, not 49 %
     said, right = [], []

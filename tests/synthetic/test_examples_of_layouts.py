@@ -22,6 +22,7 @@ def test_nodules_are_cut_with_their_masks_and_ratings(example):
         assert case.ratings.texture is not None
 
 
+@pytest.mark.slow
 def test_the_command_makes_the_same_copy_twice(capsys, tmp_path):
     texts = []
     for name in ("a", "b"):

@@ -112,12 +112,14 @@ def test_a_killed_run_ends_as_an_unbroken_one(whole, tmp_path):
     assert_the_same(whole[1], run(tmp_path / "broken"))
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_trained_again(whole):
     again = run(whole[0])
     assert again[1].seen == []
     assert_the_same(whole[1], again)
 
 
+@pytest.mark.slow
 def test_the_seed_decides(whole, tmp_path):
     epochs, _ = run(tmp_path, seed=6, epochs=1)
     assert epochs[0] != whole[1][0][0]
@@ -159,6 +161,7 @@ def test_a_folder_of_another_run_is_refused(whole):
         run(whole[0], epochs=2)
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_refused(tmp_path):
     run(tmp_path, epochs=1)
     whole = (tmp_path / "last.keras").read_bytes()
@@ -173,6 +176,7 @@ def test_a_damaged_log_is_refused(tmp_path):
         read_log(tmp_path / "log.csv")
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_is_refused(tmp_path):
     def broken(case, _rng):
         return X[case], Y[case] * np.nan

@@ -104,6 +104,7 @@ def test_there_are_not_that_many_devices():
         raise AssertionError
 
 
+@pytest.mark.slow
 def test_a_run_in_half_precision_ends_in_float32(tmp_path):
     before = keras.config.dtype_policy().name
     with shared(precision="mixed_bfloat16"):
@@ -120,6 +121,7 @@ def test_a_run_in_half_precision_ends_in_float32(tmp_path):
     np.testing.assert_allclose(again(x), model(x), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_events_hold_the_losses(tmp_path):
     tf = pytest.importorskip("tensorflow")
     from tensorflow.core.util import event_pb2  # noqa: PLC0415
