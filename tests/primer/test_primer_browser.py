@@ -373,16 +373,19 @@ def test_play_moves_a_slider(show):
     before = place.input_value()
     # a look every 20 ms from within: a step takes 350, so none is missed
     place.evaluate(
-        """input => setInterval(() => {
-          const seen = (window.seen ??= [input.value]);
-          if (seen.at(-1) !== input.value) seen.push(input.value);
-        }, 20)"""
+        """input => {
+          const seen = [input.value];
+          window.seen = new Promise((done) => {
+            setTimeout(() => done(seen), 20000);
+            setInterval(() => {
+              if (seen.at(-1) !== input.value) seen.push(input.value);
+              if (seen.length > 2) done(seen.slice(0, 3));
+            }, 20);
+          });
+        }"""
     )
     page.locator("#pulses").get_by_role("button", name="Play").click()
-    page.wait_for_function("window.seen?.length > 2")
-    assert page.evaluate("window.seen.slice(0, 3)") == [
-        str(int(before) + step) for step in range(3)
-    ]
+    assert page.evaluate("window.seen") == [str(int(before) + k) for k in range(3)]
 
 
 def test_paper_is_black_on_white(show):
