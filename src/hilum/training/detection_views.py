@@ -47,7 +47,7 @@ class CropVariety:
     shift_hu: float = 15.0
     noise_hu: float = 20.0
     pleural: float = 0.4
-    vascular: float = 0.2
+    vascular: float = 0.3
     between: float = 0.5
 
     def __post_init__(self) -> None:

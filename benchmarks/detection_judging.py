@@ -1,0 +1,124 @@
+"""Which targets the marks of a nodule detector found, in tables and pictures.
+
+Used by `detection.py` and `second_look.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from froc_classical import LEAST_HIT_MM, LEAST_READERS, RATES, found_at, interval_at
+from PIL import Image
+
+from hilum.findings import Annotation, Candidate
+from hilum.report.images import key_image
+from hilum.volume import CTVolume
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a scan's targets and marks.
+
+    Attributes:
+        patient: The scan.
+        targets: What there was to find.
+        hits: (targets,) score of the best hit of each; -1 where it was missed.
+        ranks: (targets,) its rank among the marks from 1; 0 where missed.
+        false_scores: (n,) scores of the false positives.
+    """
+
+    patient: str
+    targets: tuple[Annotation, ...]
+    hits: tuple[float, ...]
+    ranks: tuple[int, ...]
+    false_scores: tuple[float, ...]
+
+
+def judge(
+    patient: str, marks: Iterable[Candidate], annotations: Sequence[Annotation]
+) -> Outcome:
+    """Match the marks in a scan, the best first, with its annotations."""
+    hits, ranks = [-1.0] * len(annotations), [0] * len(annotations)
+    false_scores = []
+    for rank, mark in enumerate(marks, start=1):
+        near = [
+            n
+            for n, truth in enumerate(annotations)
+            if np.linalg.norm(np.subtract(mark.center_mm, truth.center_mm))
+            <= max(truth.diameter_mm / 2, LEAST_HIT_MM)
+        ]
+        if not near:
+            false_scores.append(mark.score)
+        for n in near:
+            if not ranks[n]:
+                hits[n], ranks[n] = mark.score, rank
+    sure = [n for n, a in enumerate(annotations) if a.readers >= LEAST_READERS]
+    return Outcome(
+        patient,
+        tuple(annotations[n] for n in sure),
+        tuple(hits[n] for n in sure),
+        tuple(ranks[n] for n in sure),
+        tuple(false_scores),
+    )
+
+
+def row(name: str, outcomes: Sequence[Outcome]) -> str:
+    """Give a line of the table: found at each rate, and their mean share."""
+    found = [found_at(outcomes, rate) for rate in RATES]
+    targets = sum(len(o.hits) for o in outcomes)
+    share = float(np.mean(found)) / max(targets, 1)
+    cells = " ".join(f"{n:4}" for n in found)
+    return f"{name:38}{cells}  of {targets:3}  mean {share:.3f}"
+
+
+def draw_misses(outcome: Outcome, volume: CTVolume, folder: Path) -> None:
+    """Draw what ranks below the eighth false positive, in three planes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ordered = sorted(outcome.false_scores, reverse=True)
+    for target, hit in zip(outcome.targets, outcome.hits, strict=True):
+        worse = sum(score > hit for score in ordered)
+        if hit < 0 or worse >= 1:
+            images = [
+                key_image(volume, target.center_mm, plane, size_mm=60.0).grey
+                for plane in ("axial", "coronal", "sagittal")
+            ]
+            name = f"{outcome.patient}-{target.diameter_mm:.0f}mm-after-{worse}.png"
+            Image.fromarray(np.hstack(images)).save(folder / name)
+
+
+def draw_curves(
+    groups: Mapping[str, Sequence[Outcome]], path: Path, *, title: str
+) -> None:
+    """Draw FROC curves on one plot, each with its band.
+
+    Args:
+        groups: Name of a detector to what it found; all of the same scans.
+        path: Where, a PNG.
+        title: Above it.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415  only for the figure
+
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    fine = np.geomspace(1 / 11, 16, 60)
+    for number, (name, found) in enumerate(groups.items()):
+        outcomes = list(found)
+        targets = sum(len(o.hits) for o in outcomes)
+        band = np.array([interval_at(outcomes, rate) for rate in fine])
+        axes.fill_between(
+            fine, band[:, 0], band[:, 1], step="post", alpha=0.15, color=f"C{number}"
+        )
+        curve = [found_at(outcomes, rate) / targets for rate in fine]
+        axes.step(fine, curve, where="post", label=name, color=f"C{number}")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(RATES, ["1/8", "1/4", "1/2", "1", "2", "4", "8"])
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("false positives a scan")
+    axes.set_ylabel("sensitivity")
+    axes.set_title(title)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=110)
