@@ -231,8 +231,8 @@ def brock_doubt(nodule: Nodule, facts: Facts, *, count: int) -> dict[str, Any]:
 
 
 def _span(ends: tuple[float, float]) -> str:
-    low, high = (float(f"{100 * end:.2g}") for end in ends)
-    return f"{low:g} to {high:g} %"
+    low, high = ends
+    return f"{100 * low:.2g} to {100 * high:.2g} %"
 
 
 def _were(kind: str) -> str:
