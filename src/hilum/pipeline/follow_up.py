@@ -251,7 +251,9 @@ def _fleischner_line(
         parts = look.kind == kind == "part-solid"
         off_mm = 0.0 if look.grew else look.off_mm  # of both scans alike
         size = max(now.diameter_mm + look.off_mm, LEAST_MM)
-        part = min(_part_off(now.solid_diameter_mm, off_mm), size)
+        part = now.solid_diameter_mm
+        if part:  # one that cannot be measured stays so
+            part = min(max(part + off_mm, LEAST_MM), size)
         return fleischner_later(
             FoundNodule(
                 kind=look.kind,
@@ -262,18 +264,13 @@ def _fleischner_line(
             facts,
             prior_mm=max(before.diameter_mm + off_mm, LEAST_MM),
             prior_solid_mm=(
-                _part_off(before.solid_diameter_mm, off_mm) if parts else None
+                max(before.solid_diameter_mm + off_mm, 0.0) if parts else None
             ),
             months=comparison.days / DAYS_A_MONTH,
         )
 
     looks = (*looks_of(nodule), *_growths(change, *kinds_of(nodule)[0]))
     return {**fleischner_answer(nodule, looks, judge), "nodule": number}
-
-
-def _part_off(solid_mm: float, off_mm: float) -> float:
-    """Move the size of a solid part; one that cannot be measured stays so."""
-    return max(solid_mm + off_mm, LEAST_MM) if solid_mm else 0.0
 
 
 def _growths(change: Change, why: str, kind: FleischnerKind) -> tuple[Look, ...]:

@@ -26,7 +26,7 @@ COLUMNS = {
     "nodules": "how many were kept",
     "lung_rads": "category of Lung-RADS v2022, of the most suspicious nodule",
     "lung_rads_possible": "the range of categories where size or kind is in doubt",
-    "fleischner": "recommendation of Fleischner 2017 (several where facts are missing), "
+    "fleischner": "recommendation of Fleischner 2017, or all where facts are missing, "
     "or why it does not apply",
     "brock_probability": "of the most suspicious nodule, by the Brock model",
     "mayo_probability": "of the most suspicious nodule, by the Mayo model",
