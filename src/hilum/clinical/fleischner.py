@@ -30,6 +30,7 @@ POPULATION = (
     "adults from 35 years with nodules found by chance: no screening, no known "
     "cancer, not immunosuppressed"
 )
+_ASKED = ("age_years", "known_cancer", "immunosuppressed")
 _NONE = "no routine follow-up"
 _OPTIONAL = "optional CT at 12 months"
 _LARGE = "consider CT at 3 months, PET/CT, or tissue sampling"
@@ -76,6 +77,7 @@ _PART_LARGE = (
     "persists, solid part of 6 mm or more: highly suspicious; consider PET/CT, tissue "
     "sampling or resection"
 )
+_PART_SAID = ", solid part {:g} mm (highly suspicious if persistent)"
 _MANY_ON = "persists: consider CT at 2 and 4 years"
 _SUBSOLID_DONE = "no further routine follow-up: stable for 5 years"
 
@@ -170,8 +172,7 @@ consider CT at 18 to 24 months'
         raise InputError(f"Risk must be low or high; got {risk!r}.")
     step, said = _step(nodule)
     number = "multiple" if nodule.multiple else "single"
-    asked = ("age_years", "known_cancer", "immunosuppressed")
-    missing = facts.missing_of(asked)
+    missing = facts.missing_of(_ASKED)
     if nodule.kind == "solid":
         groups: tuple[RiskGroup, ...] = (risk,) if risk else ("low", "high")
         possible = tuple(
@@ -187,8 +188,7 @@ consider CT at 18 to 24 months'
         head = f"{number} {'subsolid' if nodule.multiple else nodule.kind}"
         said = said if step == 0 else said.split(": ")[0] + ": >= 6 mm (100 mm³)"
     if step and _large_part(nodule):
-        part_mm = _whole(nodule.solid_mm or 0.0)
-        head += f", solid part {part_mm:g} mm (highly suspicious if persistent)"
+        head += _PART_SAID.format(_whole(nodule.solid_mm or 0.0))
     rule = f"{head}, {said} -> {' or '.join(possible)}"
     return Fleischner(
         recommendation=possible[0] if len(possible) == 1 else None,
@@ -235,24 +235,33 @@ def fleischner_later(
     now_mm = nodule.diameter_mm
     if now_mm is None:
         raise InputError("A nodule that is followed up needs its mean diameter.")
-    more = _whole(now_mm) - _whole(prior_mm)
-    if nodule.solid_mm is not None and prior_solid_mm is not None:
-        more = max(more, _whole(nodule.solid_mm) - _whole(prior_solid_mm))
+    more = _growth_mm((prior_mm, now_mm), (prior_solid_mm, nodule.solid_mm))
     said = "smaller" if more <= -GROWTH_MM else "stable"
     possible = _when_stable(nodule, months)
     if more >= GROWTH_MM:
         said, possible = f"grown by {more:g} mm", (_GROWN,)
     head = f"{nodule.kind}, {prior_mm:.1f} to {now_mm:.1f} mm in {months:.1f} months"
     head += _unused(nodule)
-    asked = ("age_years", "known_cancer", "immunosuppressed")
     advice = " or ".join(possible)
     part = ("solid part",) if len(possible) > 1 else ()
     return Fleischner(
         recommendation=possible[0] if len(possible) == 1 else None,
         rule=f"{head}: {said} (growth: {GROWTH_MM:g} mm or more) -> {advice}",
         possible=possible,
-        missing=(*facts.missing_of(asked), *part, "CT before the prior"),
+        missing=(*facts.missing_of(_ASKED), *part, "CT before the prior"),
     )
+
+
+def _growth_mm(
+    whole_mm: tuple[float, float], part_mm: tuple[float | None, float | None]
+) -> float:
+    """Say by how many whole mm a nodule or its solid part grew, then and now."""
+    before, now = whole_mm
+    more = _whole(now) - _whole(before)
+    part_before, part_now = part_mm
+    if part_before is None or part_now is None:
+        return more
+    return max(more, _whole(part_now) - _whole(part_before))
 
 
 def _when_stable(nodule: FoundNodule, months: float) -> tuple[str, ...]:
