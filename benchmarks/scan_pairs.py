@@ -18,12 +18,14 @@ from scipy import ndimage
 
 from hilum.findings import Point
 from hilum.phantom import (
+    Lesion,
     PhantomSettings,
     Plan,
     grow_lesions,
     make_phantom,
     place_lesions,
 )
+from hilum.phantom import Truth as Seen
 from hilum.phantom.settings import CENTER_MM
 from hilum.space import Grid
 from hilum.stages.lungs import LungSegmenter
@@ -85,7 +87,11 @@ class Pair:
 
 
 def phantom_pair(seed: int, *, shape_mm: tuple[float, float] = (2.0, 0.9)) -> Pair:
-    """Scan one synthetic person twice, at two depths of breath."""
+    """Scan one synthetic person twice, at two depths of breath.
+
+    Of the nodules the last is not in the first scan, the last but one not in the
+    second.
+    """
     rng = np.random.default_rng([seed, 77])
     slice_mm, pixel_mm = shape_mm
     settings = PhantomSettings(
@@ -103,13 +109,39 @@ def phantom_pair(seed: int, *, shape_mm: tuple[float, float] = (2.0, 0.9)) -> Pa
     prior = make_phantom(settings, before[:-1])
     current = make_phantom(second, (*after[:-2], after[-1]))
     truths = [
-        Truth(b.center_mm, a.center_mm, (b.diameter_mm, a.diameter_mm))
-        for b, a in zip(prior.truths[:-1], current.truths[:-1], strict=True)
+        truth
+        for old, new, b, a in zip(
+            before[:-2], after[:-2], prior.truths[:-1], current.truths[:-1], strict=True
+        )
+        for truth in truths_of(old, new, b, a)
     ]
     gone, new = prior.truths[-1], current.truths[-1]
     truths.append(Truth(gone.center_mm, None, (gone.diameter_mm,) * 2))
     truths.append(Truth(None, new.center_mm, (new.diameter_mm,) * 2))
     return Pair(f"phantom {seed}", prior.volume, current.volume, tuple(truths))
+
+
+def truths_of(
+    old: Lesion, new: Lesion, seen_before: Seen, seen_now: Seen
+) -> tuple[Truth, ...]:
+    """Say what became of a lesion that was made to grow.
+
+    One that outgrows the lung is moved; by more than its radius it is no longer what
+    was there, but one that went and one that came.
+
+    Args:
+        old: In the person at the first scan.
+        new: At the second, before any breath.
+        seen_before: Where the first scan has it.
+        seen_now: Where the second has it.
+    """
+    sizes = seen_before.diameter_mm, seen_now.diameter_mm
+    if math.dist(old.center_mm, new.center_mm) <= max(sizes) / 2:
+        return (Truth(seen_before.center_mm, seen_now.center_mm, sizes),)
+    return (
+        Truth(seen_before.center_mm, None, (sizes[0],) * 2),
+        Truth(None, seen_now.center_mm, (sizes[1],) * 2),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

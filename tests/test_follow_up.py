@@ -190,9 +190,37 @@ def test_fleischner_at_a_follow_up_covers_kind_and_growth_in_doubt():
     assert doubtful["recommendation"] == sure["recommendation"]
     assert doubtful["rule"] == sure["rule"]
     kinds = [r for r in doubtful["other_rules"] if r.startswith("were it part-solid")]
-    assert kinds[0].endswith("persists, solid part below 6 mm: yearly CT until 5 years "
-                             "after the first")  # fmt: skip
-    assert len(doubtful["possible"]) == len(set(doubtful["possible"])) > 1
+    # how much of it would be solid is not known: it may be all of the 7 mm
+    part_solid = (
+        "persists, solid part below 6 mm: yearly CT until 5 years after the first",
+        "persists, solid part of 6 mm or more: highly suspicious; consider PET/CT, "
+        "tissue sampling or resection",
+    )
+    assert kinds[0].endswith(" or ".join(part_solid))
+    assert set(part_solid) < set(doubtful["possible"])
+    assert len(doubtful["possible"]) == len(set(doubtful["possible"]))
+
+
+def test_the_error_of_a_solid_part_may_reach_six_millimetres():
+    # 5.4 mm is 5 in whole mm; 0.2 mm more is 6, in both scans: no growth
+    before = nodule(12.0, "part-solid", 5.4)
+    change = replace(
+        changed(before, replace(before, diameter_error_mm=0.2)), growth=None
+    )
+    line = followed(change).fleischner
+    assert line["recommendation"].startswith("persists, solid part below 6 mm")
+    (rule,) = line["other_rules"]
+    assert rule.startswith("within the error of measurement: part-solid, 12.2 to 12.2")
+    assert line["possible"][1].startswith("persists, solid part of 6 mm or more")
+    # one that cannot be measured stays so, and none grows by the error of both scans
+    for part_mm, large in ((0.0, False), (0.4, True)):
+        glass = nodule(12.0, "part-solid", 0.0)
+        now = replace(glass, solid_diameter_mm=part_mm, diameter_error_mm=7.0)
+        possible = followed(replace(changed(glass, now), growth=None)).fleischner[
+            "possible"
+        ]
+        assert any("6 mm or more" in advice for advice in possible) is large
+        assert not any("further work-up" in advice for advice in possible)
 
 
 def test_a_solid_part_is_no_larger_than_the_least_that_the_whole_may_be():
@@ -221,6 +249,30 @@ def test_calcified_nodules_stay_category_1():
     result = followed(stones)
     assert result.lung_rads["category"] == "1"
     assert "not_applicable" in result.fleischner
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "possible", "advice"),
+    [
+        # were the calcification of no benign pattern: growing from 8 mm on is 4B, by
+        # its size at baseline it would be 4A; a new one of 7 mm is 4A, at baseline 3
+        (nodule(6.0, "calcified"), nodule(9.0, "calcified"), "1 to 4B", "further work"),
+        (nodule(9.0, "calcified"), nodule(9.0, "calcified"), "1 to 4A", "CT at 18 to"),
+        (None, nodule(7.0, "calcified"), "1 to 4A", "CT at 6 to 12 months"),
+    ],
+)
+def test_a_stone_that_is_none_is_judged_as_new_or_grown(before, now, possible, advice):
+    now = replace(now, diameter_error_mm=0.1)
+    result = followed(changed(before, now))
+    assert result.lung_rads["category"] == "1"
+    assert result.lung_rads["possible"] == possible
+    assert "not_applicable" in result.fleischner
+    assert result.fleischner["possible"][0].startswith(advice)
+    for line in (result.lung_rads, result.fleischner):
+        assert all(
+            rule.startswith("were its calcification of no benign pattern")
+            for rule in line["other_rules"]
+        )
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,8 @@ def test_risk_group_does_not_guess():
         ("ground-glass", 12.0, 14.0, None, 60, "further work-up"),
         ("part-solid", 12.0, 12.0, (4.0, 5.0), 12, "persists, solid part below 6 mm"),
         ("part-solid", 12.0, 12.0, (6.0, 6.0), 12, "persists, solid part of 6 mm"),
+        ("part-solid", 12.0, 12.0, (5.5, 5.5), 12, "persists, solid part of 6 mm"),
+        ("part-solid", 12.0, 12.0, (5.4, 5.4), 12, "persists, solid part below 6 mm"),
         ("part-solid", 12.0, 12.0, (3.0, 5.0), 12, "further work-up"),
         ("part-solid", 12.0, 12.0, (5.0, 5.0), 61, "no further routine follow-up"),
     ],
@@ -140,6 +142,39 @@ def test_a_follow_up_by_its_schedule(kind, prior_mm, now_mm, solid, months, expe
     assert said.possible == (said.recommendation,)
     assert said.rule.endswith(said.recommendation)
     assert "CT before the prior" in said.missing
+
+
+@pytest.mark.parametrize(("months", "on"), [(12, "yearly CT"), (60, "no further")])
+def test_a_solid_part_that_is_not_known_leaves_both_advices(months, on):
+    nodule = FoundNodule(kind="part-solid", diameter_mm=12.0)
+    said = fleischner_later(nodule, prior_mm=12.0, months=months)
+    assert said.recommendation is None
+    assert len(said.possible) == 2
+    assert on in said.possible[0]
+    assert said.possible[1].startswith("persists, solid part of 6 mm or more")
+    assert said.rule.endswith(" or ".join(said.possible))
+    assert "solid part" in said.missing
+    # below 6 mm in all no part of it has 6 mm, and growth does not hang on it
+    small = FoundNodule(kind="part-solid", diameter_mm=5.0)
+    assert fleischner_later(small, prior_mm=5.0, months=12).recommendation
+    grown = fleischner_later(nodule, prior_mm=9.0, months=12)
+    assert grown.recommendation.startswith("further work-up")
+    assert "solid part" not in grown.missing
+
+
+def test_of_diameter_and_volume_the_diameter_counts_and_the_rule_says_so():
+    # 7 mm is 6 to 8 mm; 300 mm³ would be above 250 mm³
+    both = FoundNodule(kind="solid", diameter_mm=7.0, volume_mm3=300.0)
+    said = fleischner(both, risk="low")
+    assert said.recommendation == advice("solid", 7.0)
+    assert "7 mm (by diameter, not by the volume of 300 mm³): 6 to 8 mm" in said.rule
+    later = fleischner_later(both, prior_mm=7.0, months=6)
+    assert "not by the volume of 300 mm³" in later.rule
+    glass = FoundNodule(kind="ground-glass", diameter_mm=7.0, volume_mm3=300.0)
+    assert "(by diameter, not by" in fleischner(glass).rule
+    for one in ({"diameter_mm": 7.0}, {"volume_mm3": 300.0}):
+        alone = fleischner(FoundNodule(kind="solid", **one), risk="low")
+        assert "by diameter" not in alone.rule
 
 
 def test_several_small_subsolid_nodules_are_followed_on():

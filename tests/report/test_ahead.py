@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from hilum.report.ahead import load_ahead, loading_ahead
+from hilum.report.dicom import loading
 from hilum.report.dicom.loading import _make_something, load_library, uncollected
 
 ALONE = """
@@ -53,6 +54,22 @@ def test_loading_again_takes_no_thread_long():
     thread.join(60)
     assert not thread.is_alive()
     assert loading_ahead(lambda stage: None, ())("nodules") is None
+
+
+def test_what_cannot_be_loaded_is_told_where_it_is_needed(monkeypatch, capsys):
+    def fail():
+        raise ImportError("no highdicom here")
+
+    monkeypatch.setattr(loading, "_loaded", set())
+    monkeypatch.setattr(loading, "_make_something", fail)
+    thread = load_ahead(("sr",))
+    assert thread is not None
+    thread.join(60)
+    assert capsys.readouterr().err == ""  # no traceback of the thread
+    assert gc.isenabled()
+    for _ in range(2):  # the lock is free again
+        with pytest.raises(ImportError, match="no highdicom here"):
+            load_library()
 
 
 def test_the_collector_is_left_as_it_was():

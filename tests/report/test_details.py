@@ -118,7 +118,7 @@ def test_every_nodule_has_the_rules_of_what_is_in_doubt(volume):
         nodules=(nodule,), guidelines=Guidelines(lung_rads=line)
     )
     words = Page(render_page(assessment, volume)).words
-    assert "in doubt of size and kind 3 to 4B" in words
+    assert "3 to 4B where size or kind is in doubt" in words
     # once beside the nodule and once among the guidelines
     for start in ("Within the error of measurement: ", "Were it part-solid, as its "):
         assert words.count(start) >= 2

@@ -9,6 +9,7 @@ from needs import need
 from report_examples import VARIANTS, make_assessment, many_nodules
 
 from hilum.errors import InputError, MissingDependencyError
+from hilum.findings import Guidelines
 from hilum.report.fhir import DCM, OWN_SYSTEM, SNOMED, to_fhir, write_fhir
 
 bundles = need("fhir.resources.bundle", "fhir")
@@ -68,6 +69,23 @@ def test_the_numbers_of_a_nodule_are_read_back(tmp_path):
     assert (float(interval.low.value), float(interval.high.value)) == (0.33, 0.81)
     assert component(nodule, OWN_SYSTEM, "kind").valueCodeableConcept.text == "solid"
     assert nodule.bodySite.coding[0].code == "44029006"  # left lung
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [({}, "PET/CT | CT at 3 months"), ({"not_applicable": "a stone"}, None)],
+)
+def test_a_recommendation_that_hangs_on_a_fact_is_told(more, said, tmp_path):
+    possible = ["PET/CT", "CT at 3 months"]
+    line = {"recommendation": None, "possible": possible, **more}
+    assessment = make_assessment(guidelines=Guidelines(fleischner=line))
+    write_fhir(assessment, tmp_path / "a.json")
+    found = [
+        o.valueString
+        for o in resources(read(tmp_path / "a.json"), "Observation")
+        if (OWN_SYSTEM, "fleischner") in codes(o)
+    ]
+    assert found == ([said] if said else [])
 
 
 def test_the_probability_and_the_category_are_read_back(tmp_path):

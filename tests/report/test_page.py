@@ -317,6 +317,21 @@ def test_what_else_a_guideline_leaves_possible_is_told(volume):
     assert "no result" in Page(render(volume, guidelines=odd)).words
 
 
+def test_several_recommendations_stand_one_a_line(volume):
+    several = ["CT at 6 months, then consider CT", "CT at 6 months, then CT"]
+    told = {"recommendation": None, "possible": several, "missing": ["risk"]}
+    open_ = Page(render(volume, guidelines=Guidelines(fleischner=told))).words
+    assert "Fleischner Society 2017: depends on what is missing" in open_
+    assert "Recommendation not known" not in open_
+    assert re.search(rf"Possible\s+{several[0]}\s+Possible\s+{several[1]}", open_)
+    said = told | {"recommendation": several[0]}
+    sure = Page(render(volume, guidelines=Guidelines(fleischner=said))).words
+    assert f"Fleischner Society 2017: {several[0]}" in sure
+    outside = told | {"not_applicable": "a calcified nodule: outside the guideline"}
+    none = Page(render(volume, guidelines=Guidelines(fleischner=outside))).words
+    assert "Fleischner Society 2017: no result" in none
+
+
 def test_no_folder_is_told(volume):
     run = replace(
         make_assessment().provenance,

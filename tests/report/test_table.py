@@ -53,6 +53,18 @@ def test_numbers_by_hand():
     assert {name: row[name] for name in expected} == expected
 
 
+def test_a_recommendation_that_hangs_on_a_fact_is_not_left_out():
+    def cell(**fleischner):
+        guidelines = Guidelines(fleischner=fleischner)
+        return to_row(make_assessment(guidelines=guidelines))["fleischner"]
+
+    several = ["CT at 6 months, then CT", "no routine follow-up"]
+    assert cell(recommendation=None, possible=several) == " | ".join(several)
+    assert cell(recommendation=several[1], possible=several) == several[1]
+    assert cell(not_applicable="a stone", possible=several) == "a stone"
+    assert cell(possible="odd") == ""
+
+
 def test_out_of_scope_has_reasons_and_no_probability():
     row = to_row(make_assessment(**VARIANTS["outside"]))
     assert row["in_scope"] == "no"

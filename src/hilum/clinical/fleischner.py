@@ -30,6 +30,7 @@ POPULATION = (
     "adults from 35 years with nodules found by chance: no screening, no known "
     "cancer, not immunosuppressed"
 )
+_ASKED = ("age_years", "known_cancer", "immunosuppressed")
 _NONE = "no routine follow-up"
 _OPTIONAL = "optional CT at 12 months"
 _LARGE = "consider CT at 3 months, PET/CT, or tissue sampling"
@@ -72,7 +73,12 @@ _SOLID_DONE = "no further routine follow-up: stable for 18 months or more"
 _SOLID_ON = "CT at 18 to 24 months after the first"
 _GLASS_ON = "persists: CT every 2 years until 5 years after the first"
 _PART_ON = "persists, solid part below 6 mm: yearly CT until 5 years after the first"
-_PART_LARGE = "persists, solid part of 6 mm or more: highly suspicious; consider "
+_PART_LARGE = (
+    "persists, solid part of 6 mm or more: highly suspicious; consider PET/CT, tissue "
+    "sampling or resection"
+)
+_PART_SAID = ", solid part {:g} mm (highly suspicious if persistent)"
+_MANY_ON = "persists: consider CT at 2 and 4 years"
 _SUBSOLID_DONE = "no further routine follow-up: stable for 5 years"
 
 
@@ -102,7 +108,8 @@ class FoundNodule(Record):
     Attributes:
         kind: Solid, part-solid or ground-glass.
         diameter_mm: Mean of long and short axis.
-        volume_mm3: In place of the diameter.
+        volume_mm3: In place of the diameter; where both are given the diameter
+            counts, and the rule says so.
         solid_mm: Diameter of the solid part of a part-solid nodule; None: not known.
         multiple: There is more than one.
 
@@ -165,8 +172,7 @@ consider CT at 18 to 24 months'
         raise InputError(f"Risk must be low or high; got {risk!r}.")
     step, said = _step(nodule)
     number = "multiple" if nodule.multiple else "single"
-    asked = ("age_years", "known_cancer", "immunosuppressed")
-    missing = facts.missing_of(asked)
+    missing = facts.missing_of(_ASKED)
     if nodule.kind == "solid":
         groups: tuple[RiskGroup, ...] = (risk,) if risk else ("low", "high")
         possible = tuple(
@@ -181,8 +187,8 @@ consider CT at 18 to 24 months'
         possible = (table[min(step, 1)],)
         head = f"{number} {'subsolid' if nodule.multiple else nodule.kind}"
         said = said if step == 0 else said.split(": ")[0] + ": >= 6 mm (100 mm³)"
-    if nodule.solid_mm is not None and nodule.solid_mm >= 6 and step:
-        head += f", solid part {nodule.solid_mm:g} mm (highly suspicious if persistent)"
+    if step and _large_part(nodule):
+        head += _PART_SAID.format(_whole(nodule.solid_mm or 0.0))
     rule = f"{head}, {said} -> {' or '.join(possible)}"
     return Fleischner(
         recommendation=possible[0] if len(possible) == 1 else None,
@@ -203,7 +209,8 @@ def fleischner_later(
     """Advise on a nodule that was there at an earlier CT.
 
     The schedule counts from the first CT; here that is the prior, and an earlier one
-    is named as missing. Smaller nodules that stay as they are need nothing.
+    is named as missing. Smaller nodules that stay as they are need nothing. Of a
+    part-solid nodule whose solid part is not known both advices are given.
 
     Args:
         nodule: As it is now.
@@ -228,36 +235,59 @@ def fleischner_later(
     now_mm = nodule.diameter_mm
     if now_mm is None:
         raise InputError("A nodule that is followed up needs its mean diameter.")
-    more = _whole(now_mm) - _whole(prior_mm)
-    if nodule.solid_mm is not None and prior_solid_mm is not None:
-        more = max(more, _whole(nodule.solid_mm) - _whole(prior_solid_mm))
+    more = _growth_mm((prior_mm, now_mm), (prior_solid_mm, nodule.solid_mm))
     said = "smaller" if more <= -GROWTH_MM else "stable"
-    advice = _when_stable(nodule, months)
+    possible = _when_stable(nodule, months)
     if more >= GROWTH_MM:
-        said, advice = f"grown by {more:g} mm", _GROWN
+        said, possible = f"grown by {more:g} mm", (_GROWN,)
     head = f"{nodule.kind}, {prior_mm:.1f} to {now_mm:.1f} mm in {months:.1f} months"
-    asked = ("age_years", "known_cancer", "immunosuppressed")
+    head += _unused(nodule)
+    advice = " or ".join(possible)
+    part = ("solid part",) if len(possible) > 1 else ()
     return Fleischner(
-        recommendation=advice,
+        recommendation=possible[0] if len(possible) == 1 else None,
         rule=f"{head}: {said} (growth: {GROWTH_MM:g} mm or more) -> {advice}",
-        possible=(advice,),
-        missing=(*facts.missing_of(asked), "CT before the prior"),
+        possible=possible,
+        missing=(*facts.missing_of(_ASKED), *part, "CT before the prior"),
     )
 
 
-def _when_stable(nodule: FoundNodule, months: float) -> str:
-    """Say what is left of the schedule of a nodule that did not grow."""
-    if _step(nodule)[0] == 0 and not (nodule.multiple and nodule.kind != "solid"):
-        return _NONE
+def _growth_mm(
+    whole_mm: tuple[float, float], part_mm: tuple[float | None, float | None]
+) -> float:
+    """Say by how many whole mm a nodule or its solid part grew, then and now."""
+    before, now = whole_mm
+    more = _whole(now) - _whole(before)
+    part_before, part_now = part_mm
+    if part_before is None or part_now is None:
+        return more
+    return max(more, _whole(part_now) - _whole(part_before))
+
+
+def _when_stable(nodule: FoundNodule, months: float) -> tuple[str, ...]:
+    """Say what is left of the schedule of a nodule that did not grow.
+
+    Two advices where it hangs on a solid part that is not known.
+    """
+    small = _step(nodule)[0] == 0
+    if small and not (nodule.multiple and nodule.kind != "solid"):
+        return (_NONE,)
     if nodule.kind == "solid":
-        return _SOLID_DONE if months >= 18 else _SOLID_ON
-    if nodule.solid_mm is not None and nodule.solid_mm >= 6:
-        return f"{_PART_LARGE}PET/CT, tissue sampling or resection"
+        return (_SOLID_DONE if months >= 18 else _SOLID_ON,)
+    if _large_part(nodule):
+        return (_PART_LARGE,)
+    on = _PART_ON if nodule.kind == "part-solid" else _GLASS_ON
+    if small:
+        on = _MANY_ON
     if months >= 60:
-        return _SUBSOLID_DONE
-    if nodule.multiple and _step(nodule)[0] == 0:
-        return "persists: consider CT at 2 and 4 years"
-    return _PART_ON if nodule.kind == "part-solid" else _GLASS_ON
+        on = _SUBSOLID_DONE
+    unknown = nodule.kind == "part-solid" and nodule.solid_mm is None and not small
+    return (on, _PART_LARGE) if unknown else (on,)
+
+
+def _large_part(nodule: FoundNodule) -> bool:
+    """Tell whether a solid part is known to have 6 mm, in whole mm as all sizes."""
+    return nodule.solid_mm is not None and _whole(nodule.solid_mm) >= 6
 
 
 def _whole(diameter_mm: float) -> float:
@@ -301,8 +331,16 @@ def _step(nodule: FoundNodule) -> tuple[int, str]:
         value, unit, low, high = round_half_up(nodule.diameter_mm, "1"), "mm", 6, 8
     else:
         value, unit, low, high = nodule.volume_mm3 or 0.0, "mm³", 100, 250
+    size = f"{value:g} {unit}{_unused(nodule)}"
     if value < low:
-        return 0, f"{value:g} {unit}: < {low} {unit}"
+        return 0, f"{size}: < {low} {unit}"
     if value <= high:
-        return 1, f"{value:g} {unit}: {low} to {high} {unit}"
-    return 2, f"{value:g} {unit}: > {high} {unit}"
+        return 1, f"{size}: {low} to {high} {unit}"
+    return 2, f"{size}: > {high} {unit}"
+
+
+def _unused(nodule: FoundNodule) -> str:
+    """Say that a volume was given beside the diameter, which counts."""
+    if nodule.diameter_mm is None or nodule.volume_mm3 is None:
+        return ""
+    return f" (by diameter, not by the volume of {nodule.volume_mm3:g} mm³)"

@@ -27,7 +27,8 @@ _UNTOLD_SHARE, _UNTOLD_MM = 0.2, 1.0
 """Half the width of the interval of a diameter whose error was not told, as of a
 result of an older version: a share of it, but at least so much."""
 
-_LEAST_MM = 0.1
+LEAST_MM = 0.1
+"""No size within an error is below this."""
 
 Case = tuple[str, ScreeningFinding]
 """Why it might be so, "" for what was measured; and what Lung-RADS is asked then."""
@@ -52,7 +53,9 @@ class Look:
     @property
     def words(self) -> str:
         """Say why it might be so; "" as it was measured."""
-        return IN_GROWTH if self.grew else _in_error(self.why, self.off_mm)
+        if self.grew:
+            return f"{self.why}, {IN_GROWTH}" if self.why else IN_GROWTH
+        return _in_error(self.why, self.off_mm)
 
 
 def error_of(nodule: Nodule) -> float:
@@ -65,7 +68,7 @@ def error_of(nodule: Nodule) -> float:
 def sizes_of(nodule: Nodule) -> tuple[float, float]:
     """Give the least and the largest diameter within the error of measurement."""
     off = error_of(nodule)
-    return max(nodule.diameter_mm - off, _LEAST_MM), nodule.diameter_mm + off
+    return max(nodule.diameter_mm - off, LEAST_MM), nodule.diameter_mm + off
 
 
 def kinds_of(nodule: Nodule) -> tuple[tuple[str, FleischnerKind], ...]:

@@ -27,10 +27,12 @@ from hilum.clinical.lungrads.growth import GROWTH_MONTHS, change_since
 from hilum.clinical.lungrads.rules import ORDER
 from hilum.findings import Change, Comparison, Guidelines, Nodule
 from hilum.pipeline.doubts import (
+    LEAST_MM,
     Case,
     Look,
     cases_of,
     error_of,
+    kinds_of,
     looks_of,
     lung_rads_doubt,
 )
@@ -44,7 +46,6 @@ from hilum.pipeline.guidelines import (
 DAYS_A_MONTH = 30.4375
 GRACE_DAYS = 7.0
 PRIOR_JUDGED = "category of the prior: judged here, as at baseline"
-_LEAST_MM = 0.1
 
 
 def follow_up(
@@ -135,7 +136,7 @@ def followed_finding(
 
 def _status_of(first_mm: float, second_mm: float, months: float) -> Status:
     """Tell growth from stability, also over more than 12 months."""
-    first, second = max(first_mm, _LEAST_MM), max(second_mm, _LEAST_MM)
+    first, second = max(first_mm, LEAST_MM), max(second_mm, LEAST_MM)
     if months > GROWTH_MONTHS and second > first:
         in_a_year = first + (second - first) * GROWTH_MONTHS / months
         if change_since(first, in_a_year, GROWTH_MONTHS) == "growing":
@@ -203,9 +204,11 @@ def _cases(
     nodule: Nodule, change: Change | None, finding: ScreeningFinding, days: int
 ) -> list[Case]:
     """List what Lung-RADS may be asked of a nodule: other growth, another kind."""
-    if finding.kind == "benign":
-        return cases_of(nodule, finding)
     cases: list[Case] = [("", finding)]
+    if finding.kind == "benign":  # were it none, it would be new, grown or stable too
+        since = status_since(change, days)
+        cases = [(w, replace(c, status=since)) for w, c in cases_of(nodule, finding)]
+    why, first = cases[0]
     if change is not None and change.growth is not None:
         for status in change.possible:
             named: Status = {  # type: ignore[assignment]
@@ -214,12 +217,13 @@ def _cases(
             }.get(status, "stable")
             if named == "growing" and months_of(days) > GROWTH_MONTHS:
                 named = "slowly-growing"
-            if named != finding.status:
-                cases.append((f"were it {named}", replace(finding, status=named)))
+            if named != first.status:
+                were = f"{why}, and {named}" if why else f"were it {named}"
+                cases.append((were, replace(first, status=named)))
     return cases + [
         (f"{kind}, {why}" if why else kind, case)
-        for why, finding in cases
-        for kind, case in cases_of(nodule, finding)
+        for why, one in cases
+        for kind, case in cases_of(nodule, one)
     ]
 
 
@@ -234,7 +238,7 @@ def _fleischner_line(
     nodule, change = nodules[number - 1], comparison.change_of(number)
     kind = nodule.type
     seen = change is not None and change.before is not None and change.now is not None
-    if kind == "calcified" or change is None or not seen:
+    if change is None or not seen:
         others = [n for k, n in enumerate(nodules, start=1) if k != number]
         line = fleischner_line([nodule, *others], facts)
         status = status_since(change, comparison.days)
@@ -245,30 +249,35 @@ def _fleischner_line(
 
     def judge(look: Look) -> Fleischner:
         parts = look.kind == kind == "part-solid"
-        prior_off_mm = 0.0 if look.grew else look.off_mm
-        size = max(now.diameter_mm + look.off_mm, _LEAST_MM)
+        off_mm = 0.0 if look.grew else look.off_mm  # of both scans alike
+        size = max(now.diameter_mm + look.off_mm, LEAST_MM)
+        part = now.solid_diameter_mm
+        if part:  # one that cannot be measured stays so
+            part = min(max(part + off_mm, LEAST_MM), size)
         return fleischner_later(
             FoundNodule(
                 kind=look.kind,
                 diameter_mm=size,
-                solid_mm=min(now.solid_diameter_mm, size) if parts else None,
+                solid_mm=part if parts else None,
                 multiple=len(nodules) > 1,
             ),
             facts,
-            prior_mm=max(before.diameter_mm + prior_off_mm, _LEAST_MM),
-            prior_solid_mm=before.solid_diameter_mm if parts else None,
+            prior_mm=max(before.diameter_mm + off_mm, LEAST_MM),
+            prior_solid_mm=(
+                max(before.solid_diameter_mm + off_mm, 0.0) if parts else None
+            ),
             months=comparison.days / DAYS_A_MONTH,
         )
 
-    looks = (*looks_of(nodule), *_growths(change, kind))
+    looks = (*looks_of(nodule), *_growths(change, *kinds_of(nodule)[0]))
     return {**fleischner_answer(nodule, looks, judge), "nodule": number}
 
 
-def _growths(change: Change, kind: FleischnerKind) -> tuple[Look, ...]:
+def _growths(change: Change, why: str, kind: FleischnerKind) -> tuple[Look, ...]:
     """List how a nodule may have grown: by the ends of the interval of its volume."""
     if change.growth is None or change.before is None or change.now is None:
         return ()
     before_mm, now_mm = change.before.diameter_mm, change.now.diameter_mm
     ends = (change.growth.low, change.growth.high)
     sizes = (before_mm * math.cbrt(max(1 + end, 0.0)) for end in ends)
-    return tuple(Look("", kind, size - now_mm, grew=True) for size in sizes)
+    return tuple(Look(why, kind, size - now_mm, grew=True) for size in sizes)

@@ -7,6 +7,7 @@ after the networks it would be waited for.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from threading import Thread
 
 from hilum.report.dicom import load_library
@@ -27,9 +28,15 @@ def load_ahead(formats: Sequence[Format]) -> Thread | None:
     """
     if not any(FORMATS[name].refers for name in formats):
         return None
-    thread = Thread(target=load_library, name="hilum-load-ahead")
+    thread = Thread(target=_load, name="hilum-load-ahead")
     thread.start()
     return thread
+
+
+def _load() -> None:
+    """Load; what fails here fails again where it is needed, and is told there."""
+    with suppress(Exception):
+        load_library()
 
 
 def loading_ahead(

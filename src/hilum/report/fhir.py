@@ -26,6 +26,7 @@ from hilum._optional import require
 from hilum.errors import InputError
 from hilum.findings import Assessment, Nodule, Probability
 from hilum.formats.atomic import replacing, writing
+from hilum.report.words import advice
 
 Tree = dict[str, Any]
 
@@ -188,13 +189,14 @@ class _Maker:
                     ),
                 )
             )
-        for name, title, keys in (
-            ("lung_rads", "Lung-RADS v2022 category", ("category",)),
-            ("fleischner", "Fleischner 2017 recommendation", ("recommendation",)),
-        ):
-            line = getattr(found.guidelines, name) or {}
-            said = next((line[key] for key in keys if line.get(key)), None)
-            if said is not None:
+        lung_rads, fleischner = found.guidelines.lung_rads, found.guidelines.fleischner
+        category = (lung_rads or {}).get("category")
+        for name, title, said, line in (
+            ("lung_rads", "Lung-RADS v2022 category", category, lung_rads),
+            ("fleischner", "Fleischner 2017 recommendation", advice(fleischner),
+             fleischner),
+        ):  # fmt: skip
+            if said and line:
                 several.append((name, self._advice(name, title, str(said), line)))
         several += [
             (f"nodule-{number}", self._nodule(nodule, number))

@@ -14,6 +14,7 @@ from typing import Any
 
 from hilum.findings import Assessment, Nodule, Probability
 from hilum.formats.atomic import replacing, writing
+from hilum.report.words import advice
 
 COLUMNS = {
     "series_uid": "Series Instance UID",
@@ -24,8 +25,9 @@ COLUMNS = {
     "cancer_probability_high": "upper end of its interval",
     "nodules": "how many were kept",
     "lung_rads": "category of Lung-RADS v2022, of the most suspicious nodule",
-    "lung_rads_possible": "the categories in doubt of size and kind",
-    "fleischner": "recommendation of Fleischner 2017, or why it does not apply",
+    "lung_rads_possible": "the range of categories where size or kind is in doubt",
+    "fleischner": "recommendation of Fleischner 2017, or all where facts are missing, "
+    "or why it does not apply",
     "brock_probability": "of the most suspicious nodule, by the Brock model",
     "mayo_probability": "of the most suspicious nodule, by the Mayo model",
     "top_x_mm": "centre of the most suspicious nodule, LPS",
@@ -67,7 +69,8 @@ def to_row(assessment: Assessment) -> dict[str, str]:
         "nodules": len(assessment.nodules),
         "lung_rads": _said(said.lung_rads, "category"),
         "lung_rads_possible": _said(said.lung_rads, "possible"),
-        "fleischner": _said(said.fleischner, "recommendation", "not_applicable"),
+        "fleischner": advice(said.fleischner)
+        or _said(said.fleischner, "not_applicable"),
         "brock_probability": _middle(said.brock),
         "mayo_probability": _middle(said.mayo),
         "notices": " ".join(dict.fromkeys(n.code for n in assessment.notices)),

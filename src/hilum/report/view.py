@@ -256,7 +256,15 @@ def _guideline(title: str, said: dict[str, Any]) -> GuidelineView:
     if isinstance(possible, dict) and {"low", "high"} <= possible.keys():
         rest["possible"] = words.span(possible["low"], possible["high"])
     others = rest.pop("other_rules", ())
+    several = isinstance(possible, list | tuple) and len(possible) > 1
+    if several and not headlines and "not_applicable" not in rest:
+        headlines.append("depends on what is missing")
+    if several:  # sentences with commas in them: one a line
+        del rest["possible"]
+        rest.pop("recommendation", None)  # none of them alone is known to hold
     rows = words.rows(rest)
+    if isinstance(possible, list | tuple) and several:
+        rows += tuple(("possible", words.value(advice)) for advice in possible)
     if isinstance(others, list | tuple):
         rows += tuple(("otherwise", words.sentence(words.value(r))) for r in others)
     return GuidelineView(title, ", ".join(headlines) or "no result", rows)

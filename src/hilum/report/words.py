@@ -6,6 +6,7 @@ together by a no-break space, thousands are parted by a narrow one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -107,6 +108,22 @@ def chance(item: Any) -> str:
             return NOT_ESTIMATED
         return f"{percent(item.value)} ({interval(item)})"
     return percent(float(item))
+
+
+def advice(line: Mapping[str, Any] | None) -> str | None:
+    """Write what Fleischner recommends; all that it may where that hangs on a fact.
+
+    Example:
+        >>> advice({"recommendation": "PET/CT", "possible": ["PET/CT", "CT"]})
+        'PET/CT'
+        >>> advice({"recommendation": None, "possible": ["PET/CT", "CT"]})
+        'PET/CT | CT'
+    """
+    if not line or line.get("not_applicable") is not None:
+        return None
+    possible = line.get("possible")
+    several = " | ".join(map(str, possible)) if isinstance(possible, list) else ""
+    return line.get("recommendation") or several or None
 
 
 def meaning(probability: Probability) -> str:
