@@ -311,13 +311,15 @@ def main() -> None:
     """Train and judge."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, nargs="?", help="folder of detection.py")
-    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--epochs", type=int, default=16)
+    every = range(len(FOLDS))
+    parser.add_argument("--folds", type=int, nargs="+", choices=every, default=every)
     parser.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0])
     args = parser.parse_args()
     if args.run is None:
         print("second_look.py: skipped: needs the folder RUN of detection.py")
         return
-    folds = [n for n in range(len(FOLDS)) if (args.run / f"fold-{n}.keras").exists()]
+    folds = [n for n in args.folds if (args.run / f"fold-{n}.keras").exists()]
     with shared(precision=args.precision):
         for fold in folds:
             train(args.run, fold, FitSettings(epochs=args.epochs))
