@@ -209,11 +209,7 @@ def check_source(formats: Sequence[Format], source: Path | None) -> None:
     """
     refer = [name for name in formats if FORMATS[_known(name)].refers]
     if refer and (source is None or (source.is_file() and is_volume_file(source))):
-        what = (
-            "the source is not known"
-            if source is None
-            else (f"`{name_of(source)}` is none")
-        )
+        what = f"`{name_of(source)}` is none" if source else "the source is not known"
         raise InputError(
             f"The formats {', '.join(refer)} refer to the images of a DICOM series, "
             f"and {what}. Give the DICOM series, or leave them out."
