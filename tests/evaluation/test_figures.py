@@ -15,7 +15,7 @@ from hilum.evaluation import (
     reliability,
     volume_error,
 )
-from hilum.evaluation.intervals import Share, disjoint_pairs
+from hilum.evaluation.intervals import Share, disjoint_pairs, ends_of
 
 scored = st.lists(
     st.tuples(st.integers(-5, 5), st.booleans()), min_size=2, max_size=40
@@ -201,6 +201,16 @@ def test_an_interval_of_draws_that_differ_is_that_of_the_draws():
     plain = bootstrap(lambda at: right[at].mean(), whose)
     assert bootstrap(Share(lambda at: right[at].mean(), len), whose) == plain
     assert plain.low < plain.high
+
+
+def test_of_two_intervals_of_a_perfect_figure_the_wider_is_given():
+    draws = np.array([1.0] * 90 + [0.9] * 10)  # their 2.5 % are at 0.9
+    # 3 units: 0.025^(1/3) = 0.2924; 300: 0.9878
+    np.testing.assert_allclose(ends_of(1.0, draws, units=3), [0.2924, 1], atol=1e-4)
+    np.testing.assert_allclose(ends_of(1.0, draws, units=300), [0.9, 1])
+    np.testing.assert_allclose(ends_of(0.0, 1 - draws, units=3), [0, 0.7076], atol=1e-4)
+    np.testing.assert_allclose(ends_of(0.0, 1 - draws, units=300), [0, 0.1])
+    np.testing.assert_allclose(ends_of(1.0, draws), [0.9, 1])  # of no share
 
 
 def test_without_a_unit_an_interval_says_that_it_knows_nothing():

@@ -12,7 +12,7 @@ from hilum.datasets.tables import columns_of
 from hilum.errors import InputError
 from hilum.evaluation.decisions import compare_aucs, decision_curve, sensitivity_at
 from hilum.evaluation.dsb2017 import brier, evaluate_dsb2017, log_loss
-from hilum.evaluation.outcomes import evaluate_patients
+from hilum.evaluation.outcomes import Outcomes, _pairs_in_time, evaluate_patients
 from hilum.evaluation.patients import Labelled, read_table
 from hilum.evaluation.recalibration import (
     apply_curve,
@@ -259,6 +259,34 @@ def test_one_cancer_is_judged_and_not_compared(tmp_path):
     for found in (result.auc["1"], result.harrell_c, result.sensitivity["0.9"]):
         assert (found.value, found.low, found.high) == (1.0, 0.025, 1.0)
     assert result.comparison is None
+
+
+def test_pairs_in_time_are_drawn_and_not_chosen():
+    def pairs(years, event, names):
+        cases = Outcomes(
+            ids=tuple(names),
+            patients=tuple(names),
+            years=np.array(years, float),
+            event=np.array(event, bool),
+            said=np.zeros((len(names), 6)),
+        )
+        return _pairs_in_time(cases, np.arange(len(names)))
+
+    names = [f"p{n}" for n in range(100)]
+    assert pairs(range(7), [1] * 7, names[:7]) == 3  # all can be ordered
+    assert pairs([5.0] * 6, [1] * 6, names[:6]) == 0
+    assert pairs([5.0] * 2, [1, 0], names[:2]) == 1  # the one was well at that time
+    assert pairs(range(6), [0] * 6, names[:6]) == 0
+    # 50 fall ill early, 50 are well: 50 pairs could be chosen. Of those drawn one in
+    # 50 / 100 * 49 / 99 has nobody who fell ill: 37.6 are left
+    years, event = [1 + n / 100 for n in range(50)] + [9.0] * 50, [1] * 50 + [0] * 50
+    rng = np.random.default_rng(0)
+    found = [pairs(years, event, rng.permutation(names).tolist()) for _ in range(60)]
+    assert abs(np.mean(found) - 37.6) < 1
+    order = rng.permutation(100)
+    assert pairs(years, event, names) == pairs(
+        np.array(years)[order], np.array(event)[order], np.array(names)[order].tolist()
+    )
 
 
 def test_perfect_ranks_of_few_patients_are_not_sure(tmp_path):

@@ -610,6 +610,16 @@ def test_no_name_is_told_to_anybody(tmp_path, caplog):
     assert not [w for w in said if "Wunderlich" in str(w.message)]
 
 
+def test_a_number_that_is_none_is_quoted_to_nobody(tmp_path, caplog):
+    case = make_case(tmp_path / "ct", replace(SPEC, tags={"SeriesNumber": "31415926"}))
+    for file in case.source.iterdir():  # as no library would write it
+        file.write_bytes(file.read_bytes().replace(b"31415926", b"Smith, J"))
+    with caplog.at_level("DEBUG"):
+        for document in every(documents(case)):
+            assert document.SeriesNumber in (1, 2, 3)
+    assert "Smith" not in caplog.text
+
+
 def test_no_two_documents_share_a_uid(case, made):
     again = documents(case)
     uids = [d.SOPInstanceUID for m in (made, again) for d in every(m)]

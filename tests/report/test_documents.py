@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from dicom_examples import SPEC, make_case
 import hilum
 from hilum import cli
 from hilum.cli import report as cli_report
+from hilum.dicom.instances import Instances
 from hilum.errors import InputError
 from hilum.formats.atomic import replacing_folder
 from hilum.formats.outlines import read_outlines, write_outlines
@@ -152,6 +154,28 @@ def test_a_document_that_fails_costs_no_other(case, out, monkeypatch):
     assert left - {"segmentation.dcm"} == {"assessment.json", "outlines.npz"}
     if "segmentation.dcm" in left:
         assert (out / "segmentation.dcm").read_bytes() != old
+
+
+def test_what_silences_the_process_is_done_before_there_are_two_threads(
+    case, tmp_path, monkeypatch
+):
+    places, real = [], Instances.read_tags
+
+    def read(self, keywords):
+        places.append(threading.current_thread())
+        return real(self, keywords)
+
+    monkeypatch.setattr(Instances, "read_tags", read)
+    write(case, tmp_path, "html", "sr", "seg")
+    assert places == [threading.current_thread()]
+
+
+def test_a_source_that_is_gone_costs_no_other_document(case, out):
+    fresh = other(case)
+    with pytest.raises(InputError, match="nothing at `gone`"):
+        write(fresh, out, "html", "seg", source=out / "gone")
+    assert "report.html" in names(out)
+    assert "segmentation.dcm" not in names(out)
 
 
 @contextmanager

@@ -6,10 +6,7 @@ or is damaged, raises `RefusedError` with one of the reasons that the summary co
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -163,17 +160,3 @@ def _items(dataset: Dataset, tag: int) -> Sequence[Dataset]:
     except Exception as error:  # as above
         raise RefusedError("damaged") from error
     return ()
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """Keep pydicom from quoting the values that it doubts."""
-    logger = logging.getLogger("pydicom")
-    before = logger.disabled
-    logger.disabled = True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.disabled = before

@@ -24,9 +24,10 @@ from hilum.deidentify.identifiers import find_identifiers
 from hilum.deidentify.keys import Key
 from hilum.deidentify.pixels import find_refusal
 from hilum.deidentify.profile import EDITION, Options, load_table
-from hilum.deidentify.reading import RefusedError, read, silence, text_of
+from hilum.deidentify.reading import RefusedError, read, text_of
 from hilum.dicom.files import File, Opener
 from hilum.dicom.search import find_files
+from hilum.dicom.silence import silence
 from hilum.errors import InputError
 from hilum.formats.atomic import replacing, writing
 

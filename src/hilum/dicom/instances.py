@@ -10,7 +10,6 @@ Source:
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from hilum.dicom.guard import guarded
 from hilum.dicom.headers import ENHANCED_CT, Header
 from hilum.dicom.search import find_studies
 from hilum.dicom.series import UNNAMED, Series
+from hilum.dicom.silence import silence
 from hilum.dicom.words import count, shorten
 from hilum.errors import InputError
 from hilum.space import FloatArray
@@ -137,8 +137,7 @@ def _read(header: Header, opener: Opener, keywords: list[str]) -> Any:
     failures: list[str] = []
     length = scan.pixel_offset if scan.inflate_from < 0 else header.file.size
     dataset = None
-    with guarded(failures.append), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of values that break a rule
+    with guarded(failures.append), silence():  # of values that break a rule
         with closing(opener.open(header.file)) as stream:
             data = stream.read(min(length, MOST_HEADER_BYTES))
         dataset = dcmread(

@@ -104,8 +104,8 @@ def write_card(figures: Mapping[str, Any], facts: CardFacts, path: Path) -> Path
         "## Figures",
         "",
         "Intervals of 95 %: bootstrap over patients or scans; of an AUC, C or "
-        "sensitivity of exactly 1 or 0 exact. Another interval without width comes "
-        "from cases that are all alike, and is no certainty.",
+        "sensitivity of exactly 1 or 0 at least exact. Another interval without width "
+        "comes from cases that are all alike, and is no certainty.",
         "",
     ]
     lines += _table(("figure", "value", "95 % interval"), figure_rows(figures))

@@ -2,12 +2,16 @@
 
 Draws of cases that are all right are all right: the percentiles of an AUC or a
 sensitivity of 1 would be [1, 1] of three cases as of three thousand. There the interval
-ends where so much luck has a chance of 2.5 %: n independent units that each come out
-right with probability p are all right with p^n, so it ends at 0.025^(1/n), as the
+goes at least to where so much luck has a chance of 2.5 %: n independent units that each
+come out right with probability p are all right with p^n, so to 0.025^(1/n), as the
 interval of Clopper and Pearson does. The units of a sensitivity are patients, or scans.
-Those of an AUC are pairs of a positive and a negative patient, no patient in two: an
-AUC of 1 means that all of them, which are independent, are in order, and each is with a
-probability of at most the AUC.
+Those of an AUC or C are pairs of patients that can be ordered, no patient in two: an
+AUC of 1 means that all of them, which are independent, are in order, and each is with
+a probability of at most the AUC, as long as who is paired with whom has nothing to do
+with how easily they are told apart.
+
+Weights that censoring gives to cases are left out of account, and so is that the
+threshold of a sensitivity is found in the same patients.
 
 Sources:
     Clopper and Pearson, Biometrika 1934;26:404; Obuchowski and Lieber, Acad Radiol
@@ -55,7 +59,7 @@ class Figure(Record):
     Attributes:
         value: From all cases.
         low: 2.5 % of the figures of resampled patients lie below. Where a `Share` is 0
-            or 1 it is the exact end of this module.
+            or 1 the interval goes at least to the exact end of this module.
         high: 2.5 % lie above; the same.
         n: Cases that it rests on.
     """
@@ -88,8 +92,8 @@ def bootstrap(
 
     Args:
         statistic: Takes (k,) numbers of cases, with repeats; returns the figure, NaN
-            where these cases do not allow one. A `Share` has an exact interval where
-            it is 0 or 1.
+            where these cases do not allow one. A `Share` has at least the exact
+            interval where it is 0 or 1.
         patients: (n,) whose each case is.
         rounds: How many draws.
         seed: Of the draws.
@@ -139,10 +143,10 @@ def ends_of(
         (0.6915, 1.0)
     """
     low, high = np.percentile(drawn, [100 * _TAIL, 100 * (1 - _TAIL)]).tolist()
-    if units < 0 or not low == high == value or value not in (0.0, 1.0):
+    if units < 0 or value not in (0.0, 1.0):
         return low, high
     end = _TAIL ** (1 / units) if units else 0.0
-    return (end, 1.0) if value else (0.0, 1 - end)
+    return (min(low, end), 1.0) if value else (0.0, max(high, 1 - end))
 
 
 def disjoint_pairs(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from tempfile import TemporaryFile
 
 from hilum._names import name_of
 from hilum._threads import map_in_threads
-from hilum.errors import InputError
+from hilum.errors import HilumError, InputError
 from hilum.findings import Assessment
 from hilum.formats import is_volume_file
 from hilum.formats.atomic import replacing, replacing_folder
@@ -208,11 +209,7 @@ def check_source(formats: Sequence[Format], source: Path | None) -> None:
     """
     refer = [name for name in formats if FORMATS[_known(name)].refers]
     if refer and (source is None or (source.is_file() and is_volume_file(source))):
-        what = (
-            "the source is not known"
-            if source is None
-            else (f"`{name_of(source)}` is none")
-        )
+        what = f"`{name_of(source)}` is none" if source else "the source is not known"
         raise InputError(
             f"The formats {', '.join(refer)} refer to the images of a DICOM series, "
             f"and {what}. Give the DICOM series, or leave them out."
@@ -278,6 +275,9 @@ def _write_all(job: Job, out: Path) -> dict[Format, Path]:
 
     try:
         _begin(job, out)
+        if others and dicom:
+            with suppress(HilumError):  # the lane says it, and the other one is written
+                job.dicom.read_source()
         lanes = map_in_threads(write, [lane for lane in (others, dicom) if lane])
     except OSError as error:
         raise InputError(

@@ -69,6 +69,16 @@ class DicomDocuments:
         """
         return Context(find_instances(self.source, self.assessment.series_uid))
 
+    def read_source(self) -> None:
+        """Read what the documents share, which else the first of them does.
+
+        For that the process is silent (`hilum.dicom.silence`), so it is for one thread.
+
+        Raises:
+            InputError: As for `context`, or a file cannot be read any more.
+        """
+        _ = self.context.shared
+
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
         """The nodules on the slices; none where their voxels were not kept."""
