@@ -142,7 +142,7 @@ def test_where_the_region_begins_does_not_matter(mirrored):
     for start in [(5, 3, 7), (16, 1, 0), (0, 9, 14)]:
         other, other_chance = marked(start)
         np.testing.assert_allclose(other, place, atol=0.05)
-        assert other_chance == pytest.approx(chance, abs=0.01)  # the ends differ
+        assert other_chance == pytest.approx(chance, abs=0.02)  # the ends differ
 
 
 def test_marks_are_the_same_whole_and_in_slabs(monkeypatch):

@@ -163,7 +163,7 @@ def _studies_in(folder: Path) -> frozenset[str]:
     ends = (files[:_TRIED], files[::-1][:_TRIED])
     found = [header for some in ends if (header := next(glance(some), None))]
     studies = {header.study_uid for header in found}
-    named = {folder.name, folder.parent.name}
+    named = {folder.name, folder.parent.name} - {""}
     if len(studies) == 1 and not any(
         {header.study_uid, header.series_uid} & named for header in found
     ):
