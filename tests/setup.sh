@@ -13,6 +13,7 @@ packages=(
   orthanc=Orthanc
   orthanc-dicomweb=/usr/share/orthanc/plugins/libOrthancDicomWeb.so
   nginx-light=nginx
+  poppler-utils=pdftotext
   postgresql=pg_ctlcluster
   systemd=systemd-analyze
 )
