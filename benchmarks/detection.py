@@ -38,8 +38,8 @@ from detection_cases import (
     read_case,
     split_off,
 )
-from detection_judging import Outcome, draw_curves, draw_misses, judge, row
-from froc_classical import interval_at
+from detection_judging import draw_curves, draw_misses, row
+from froc_classical import Outcome, interval_at, match
 
 from hilum.datasets.scans import read_scans
 from hilum.findings import Annotation
@@ -55,7 +55,7 @@ from hilum.training.detection import (
 from hilum.training.detection_data import load_scenes, read_training_scans
 from hilum.training.detection_views import DetectionViews
 from hilum.training.fit import FitSettings, Views, fit
-from hilum.training.implants import Implants
+from hilum.training.implants import Implant, Implants
 from hilum.training.scenes import Scene
 from hilum.training.sharing import PRECISIONS, shared
 
@@ -67,11 +67,9 @@ def train(
     run: Path, settings: DetectionSettings, *, folds: Sequence[int], ship: bool
 ) -> None:
     """Train the networks of folds, or go on with the first on all patients."""
-    data = prepare(run)
-    scenes = balanced(load_scenes(read_training_scans(data), run / "scenes"))
-    implants = load_implants(data)
     if ship:
         model = keras.models.load_model(run / "fold-0.keras", compile=False)
+        scenes, implants = material(run)
         views = DetectionViews(scenes, Implants(implants), variety=settings.variety)
         fit(
             model,
@@ -82,20 +80,38 @@ def train(
         )
         _keep(model, run / "nodules.keras")
         return
-    known, _ = split_off(implants)
-    for name, left_out in ((f"fold-{n}", FOLDS[n]) for n in folds):
-        target = run / f"{name}.keras"
+    for fold in folds:
+        target = run / f"fold-{fold}.keras"
         if target.exists():
             continue
         start = time.perf_counter()
-        model = train_detection(
-            [s for s in scenes if s.patient not in left_out],
-            [i for i in known if i.patient not in left_out],
-            folder=run / name,
-            settings=settings,
+        scenes, implants = material(run, without=fold)
+        folder = run / target.stem
+        _keep(
+            train_detection(scenes, implants, folder=folder, settings=settings), target
         )
-        _keep(model, target)
-        print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
+        print(f"{target.stem}: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def material(
+    run: Path, *, without: int | None = None
+) -> tuple[list[Scene], list[Implant]]:
+    """Give what is trained on: scans and nodules to insert.
+
+    Args:
+        run: The folder of what is made.
+        without: The fold left out, and with it the nodules of the hard set; None: none.
+    """
+    data = prepare(run)
+    scenes = balanced(load_scenes(read_training_scans(data), run / "scenes"))
+    implants = list(load_implants(data))
+    if without is None:
+        return scenes, implants
+    hidden = FOLDS[without]
+    return (
+        [scene for scene in scenes if scene.patient not in hidden],
+        [i for i in split_off(implants)[0] if i.patient not in hidden],
+    )
 
 
 def balanced(scenes: Sequence[Scene]) -> list[Scene]:
@@ -150,7 +166,7 @@ def cross_validate(run: Path) -> dict[str, list[Outcome]]:
         for patient in patients:
             volume, lungs = read_case(cases[patient])
             for name, detect in detectors(run, fold).items():
-                found = judge(
+                found = match(
                     patient, detect(volume, lungs), cases[patient].annotations
                 )
                 outcomes.setdefault(name, []).append(found)
@@ -179,7 +195,7 @@ def judge_hard(run: Path) -> dict[str, dict[str, list[Outcome]]]:
                         for s, a in case.hard
                         if sort not in (s, ALL_SORTS)
                     ]
-                    found = judge(case.patient, marks, [*wanted, *rest, *case.others])
+                    found = match(case.patient, marks, [*wanted, *rest, *case.others])
                     outcomes.setdefault(sort, {}).setdefault(name, []).append(found)
     return outcomes
 
@@ -196,7 +212,7 @@ def judge_phantoms(run: Path) -> dict[str, list[Outcome]]:
         ]
         for name, detect in detectors(run, 0).items():
             if name in (CLASSICAL, SHIPPED):
-                found = judge(f"phantom-{seed}", detect(phantom.volume, lungs), truths)
+                found = match(f"phantom-{seed}", detect(phantom.volume, lungs), truths)
                 outcomes.setdefault(name, []).append(found)
     return outcomes
 

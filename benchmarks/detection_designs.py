@@ -15,19 +15,15 @@ import time
 from pathlib import Path
 
 import numpy as np
-from detection import SHIPPED, balanced, detectors
-from detection_cases import FOLDS, hard_cases, prepare, read_case, split_off
-from detection_judging import Outcome, judge, row
+from detection import SHIPPED, detectors, material
+from detection_cases import FOLDS, hard_cases, prepare, read_case
+from detection_judging import row
+from froc_classical import Outcome, match
 
 from hilum.datasets.scans import read_scans
 from hilum.runtime.export import export_weights
 from hilum.runtime.predictor import load_predictor
-from hilum.training.detection import (
-    DetectionSettings,
-    load_implants,
-    train_detection,
-)
-from hilum.training.detection_data import load_scenes, read_training_scans
+from hilum.training.detection import DetectionSettings, train_detection
 from hilum.training.fit import FitSettings
 from hilum.training.sharing import PRECISIONS, shared
 
@@ -49,14 +45,9 @@ def train(run: Path, folder: Path, settings: DetectionSettings) -> int:
 
     target = folder / f"fold-{FOLD}.keras"
     if not target.exists():
-        data = prepare(run)
-        scenes = balanced(load_scenes(read_training_scans(data), run / "scenes"))
-        known, _ = split_off(load_implants(data))
+        scenes, implants = material(run, without=FOLD)
         model = train_detection(
-            [s for s in scenes if s.patient not in FOLDS[FOLD]],
-            [i for i in known if i.patient not in FOLDS[FOLD]],
-            folder=folder / "run",
-            settings=settings,
+            scenes, implants, folder=folder / "run", settings=settings
         )
         model.save(target)
         export_weights(target, target.with_suffix(".xml"))
@@ -82,11 +73,11 @@ def judge_design(run: Path, folder: Path) -> tuple[list[Outcome], list[Outcome]]
     real = []
     for patient in FOLDS[FOLD]:
         marks = detect(*read_case(cases[patient]))
-        real.append(judge(patient, marks, cases[patient].annotations))
+        real.append(match(patient, marks, cases[patient].annotations))
     hard = []
     for case in hard_cases(run, FOLD):
         truth = [*(a for _, a in case.hard), *case.others]
-        hard.append(judge(case.patient, detect(case.volume, case.lungs), truth))
+        hard.append(match(case.patient, detect(case.volume, case.lungs), truth))
     return real, hard
 
 

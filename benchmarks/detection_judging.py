@@ -1,68 +1,19 @@
-"""Which targets the marks of a nodule detector found, in tables and pictures.
+"""What the marks of a nodule detector found, as `match` tells, in tables and pictures.
 
 Used by `detection.py` and `second_look.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from froc_classical import LEAST_HIT_MM, LEAST_READERS, RATES, found_at, interval_at
+from froc_classical import RATES, Outcome, found_at, interval_at
 from PIL import Image
 
-from hilum.findings import Annotation, Candidate
 from hilum.report.images import key_image
 from hilum.volume import CTVolume
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a scan's targets and marks.
-
-    Attributes:
-        patient: The scan.
-        targets: What there was to find.
-        hits: (targets,) score of the best hit of each; -1 where it was missed.
-        ranks: (targets,) its rank among the marks from 1; 0 where missed.
-        false_scores: (n,) scores of the false positives.
-    """
-
-    patient: str
-    targets: tuple[Annotation, ...]
-    hits: tuple[float, ...]
-    ranks: tuple[int, ...]
-    false_scores: tuple[float, ...]
-
-
-def judge(
-    patient: str, marks: Iterable[Candidate], annotations: Sequence[Annotation]
-) -> Outcome:
-    """Match the marks in a scan, the best first, with its annotations."""
-    hits, ranks = [-1.0] * len(annotations), [0] * len(annotations)
-    false_scores = []
-    for rank, mark in enumerate(marks, start=1):
-        near = [
-            n
-            for n, truth in enumerate(annotations)
-            if np.linalg.norm(np.subtract(mark.center_mm, truth.center_mm))
-            <= max(truth.diameter_mm / 2, LEAST_HIT_MM)
-        ]
-        if not near:
-            false_scores.append(mark.score)
-        for n in near:
-            if not ranks[n]:
-                hits[n], ranks[n] = mark.score, rank
-    sure = [n for n, a in enumerate(annotations) if a.readers >= LEAST_READERS]
-    return Outcome(
-        patient,
-        tuple(annotations[n] for n in sure),
-        tuple(hits[n] for n in sure),
-        tuple(ranks[n] for n in sure),
-        tuple(false_scores),
-    )
 
 
 def row(name: str, outcomes: Sequence[Outcome]) -> str:
@@ -104,8 +55,7 @@ def draw_curves(
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.add_subplot()
     fine = np.geomspace(1 / 11, 16, 60)
-    for number, (name, found) in enumerate(groups.items()):
-        outcomes = list(found)
+    for number, (name, outcomes) in enumerate(groups.items()):
         targets = sum(len(o.hits) for o in outcomes)
         band = np.array([interval_at(outcomes, rate) for rate in fine])
         axes.fill_between(

@@ -15,7 +15,7 @@ import argparse
 import csv
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,16 +47,18 @@ class Scan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a scan's targets and candidates.
+    """What became of a scan's targets and marks.
 
     Attributes:
         patient: The scan.
+        targets: What there was to find.
         hits: (targets,) score of the best hit of each; -1 where it was missed.
-        ranks: (targets,) its rank among the candidates from 1; 0 where missed.
+        ranks: (targets,) its rank among the marks from 1; 0 where missed.
         false_scores: (n,) scores of the false positives.
     """
 
     patient: str
+    targets: tuple[Annotation, ...]
     hits: tuple[float, ...]
     ranks: tuple[int, ...]
     false_scores: tuple[float, ...]
@@ -82,33 +84,38 @@ def read_scans(data: Path) -> Iterator[Scan]:
 
 def judge(scan: Scan, candidates: tuple[Candidate, ...]) -> Outcome:
     """Match the candidates of a scan with its annotations."""
-    hits = [-1.0] * len(scan.annotations)
-    ranks = [0] * len(scan.annotations)
+    return match(scan.patient, candidates, scan.annotations)
+
+
+def match(
+    patient: str, marks: Iterable[Candidate], annotations: Sequence[Annotation]
+) -> Outcome:
+    """Match the marks in a scan, the best first, with its annotations."""
+    hits, ranks = [-1.0] * len(annotations), [0] * len(annotations)
     false_scores = []
-    for rank, candidate in enumerate(candidates, start=1):
+    for rank, mark in enumerate(marks, start=1):
         near = [
             n
-            for n, mark in enumerate(scan.annotations)
-            if np.linalg.norm(np.subtract(candidate.center_mm, mark.center_mm))
-            <= max(mark.diameter_mm / 2, LEAST_HIT_MM)
+            for n, truth in enumerate(annotations)
+            if np.linalg.norm(np.subtract(mark.center_mm, truth.center_mm))
+            <= max(truth.diameter_mm / 2, LEAST_HIT_MM)
         ]
         if not near:
-            false_scores.append(candidate.score)
+            false_scores.append(mark.score)
         for n in near:
             if not ranks[n]:
-                hits[n], ranks[n] = candidate.score, rank
-    targets = [
-        n for n, mark in enumerate(scan.annotations) if mark.readers >= LEAST_READERS
-    ]
+                hits[n], ranks[n] = mark.score, rank
+    sure = [n for n, a in enumerate(annotations) if a.readers >= LEAST_READERS]
     return Outcome(
-        scan.patient,
-        tuple(hits[n] for n in targets),
-        tuple(ranks[n] for n in targets),
+        patient,
+        tuple(annotations[n] for n in sure),
+        tuple(hits[n] for n in sure),
+        tuple(ranks[n] for n in sure),
         tuple(false_scores),
     )
 
 
-def found_at(outcomes: list[Outcome], rate: float) -> int:
+def found_at(outcomes: Sequence[Outcome], rate: float) -> int:
     """Count the targets found where at most `rate` false positives a scan pass."""
     false_scores = sorted((s for o in outcomes for s in o.false_scores), reverse=True)
     allowed = int(rate * len(outcomes) + 1e-9)
@@ -125,7 +132,7 @@ def table(outcomes: list[Outcome]) -> dict[str, object]:
     }
 
 
-def interval_at(outcomes: list[Outcome], rate: float) -> tuple[float, float]:
+def interval_at(outcomes: Sequence[Outcome], rate: float) -> tuple[float, float]:
     """Bootstrap over scans: the 95 % interval of the sensitivity at a rate."""
     rng = np.random.default_rng(0)
     draws = []

@@ -21,9 +21,10 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-from detection import balanced
-from detection_cases import FOLDS, hard_cases, prepare, read_case, split_off
-from detection_judging import Outcome, judge, row
+from detection import material
+from detection_cases import FOLDS, hard_cases, prepare, read_case
+from detection_judging import row
+from froc_classical import Outcome, match
 
 from hilum.datasets.scans import read_scans
 from hilum.findings import Candidate
@@ -34,8 +35,6 @@ from hilum.stages.nodules.detector import NETWORK_VOXEL_MM
 from hilum.stages.nodules.marks import marks_of, padded
 from hilum.stages.nodules.network import MARGIN_MM
 from hilum.stages.nodules.region import Region
-from hilum.training.detection import load_implants
-from hilum.training.detection_data import load_scenes, read_training_scans
 from hilum.training.detection_views import between, cut
 from hilum.training.fit import FitSettings, Views, fit
 from hilum.training.implants import Implants, insert
@@ -201,17 +200,13 @@ def train(run: Path, fold: int, settings: FitSettings) -> Path:
     target = run / f"second-{fold}.keras"
     if target.exists():
         return target
-    data = prepare(run)
-    left_out = FOLDS[fold]
-    scenes = load_scenes(read_training_scans(data), run / "scenes")
-    seen = [s for s in balanced(scenes) if s.patient not in left_out]
-    known, _ = split_off(load_implants(data))
+    seen, implants = material(run, without=fold)
     detector = keras.models.load_model(run / f"fold-{fold}.keras", compile=False)
     found = {s.name: mine(s, detector) for s in {s.name: s for s in seen}.values()}
     print(f"fold {fold}: {sum(map(len, found.values()))} wrong marks", flush=True)
     views = SecondViews(
         tuple(seen),
-        Implants([i for i in known if i.patient not in left_out]),
+        Implants(implants),
         tuple(found[s.name] for s in seen),
     )
     model = second_net()
@@ -293,12 +288,12 @@ def report(run: Path, folds: Sequence[int]) -> None:
         for patient in FOLDS[fold]:
             volume, lungs = read_case(cases[patient])
             for name, marks in looks(volume, lungs).items():
-                found = judge(patient, marks, cases[patient].annotations)
+                found = match(patient, marks, cases[patient].annotations)
                 real.setdefault(name, []).append(found)
         for hidden in hard_cases(run, fold):
             for name, marks in looks(hidden.volume, hidden.lungs).items():
                 wanted = [a for _, a in hidden.hard]
-                found = judge(hidden.patient, marks, [*wanted, *hidden.others])
+                found = match(hidden.patient, marks, [*wanted, *hidden.others])
                 hard.setdefault(name, []).append(found)
     print("found at ... false positives a scan   1/8  1/4  1/2    1    2    4    8")
     for name, outcomes in real.items():
