@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,9 @@ def add_export(commands: Commands) -> None:
 
 
 def _export(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from hilum._backend import load_keras  # noqa: PLC0415
+
+    load_keras(to="to export networks")
     from hilum.runtime.export import export_weights  # noqa: PLC0415  slow to import
 
     talk("export")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -48,10 +47,9 @@ def add_train(commands: Commands) -> None:
 
 
 def _train(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
-    from hilum._optional import require  # noqa: PLC0415  keeps --help quick
+    from hilum._backend import load_keras  # noqa: PLC0415  keeps --help quick
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its greetings are not ours
-    require("keras", extra="train", to="to train networks")
+    load_keras(to="to train networks")
     from hilum.training.runs import read_run_settings, train  # noqa: PLC0415
 
     settings, run = read_run_settings(args.what, args.settings)

@@ -5,3 +5,7 @@ a nodule), `progress` (bar, learning curves), `segmentation` (the outline of a
 nodule), `malignancy` (its ratings). Needs the extra `train`; each module is imported
 by itself, for Keras is slow to import.
 """
+
+from hilum._backend import prepare_backend
+
+prepare_backend()  # before the modules here load Keras
