@@ -6,11 +6,12 @@ a scan is the slope from the smaller to the larger cohort, so that the start of 
 (told apart) does not count; the overhead of an engine is that slope against the loop's,
 each with the cores that it had.
 
-    python benchmarks/batch.py [--full] [--engines local processes ray] [--cpu]
+    python benchmarks/batch.py [--full] [--engines loop local processes ray] [--cpu]
+    python benchmarks/batch.py --full --engines local --small
 
-`--full` goes to 1,000 phantoms. `--cpu` counts seconds of processor time in place of
-seconds of the clock, for a machine that is busy with other things; what an engine
-gains by doing things at once is not seen in it.
+`--full` goes to 1,000 phantoms; `--small` takes smaller ones. `--cpu` counts seconds of
+processor time in place of seconds of the clock, for a machine that is busy with other
+things; what an engine gains by doing things at once is not seen in it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
+from hilum._cores import count_cores
 from hilum.batch import BatchSettings, run_batch
 from hilum.phantom import PhantomSettings, make_phantom, write_phantom
 from hilum.pipeline import Pipeline, write_candidates
@@ -31,14 +33,19 @@ from hilum.sources import read_ct
 
 PEOPLE = 4
 SHAPE, SPACING_MM = (60, 96, 96), (5.0, 3.8, 3.8)
+SMALL_SHAPE, SMALL_SPACING_MM = (40, 64, 64), (4.0, 3.0, 3.0)
+ENGINES = ("loop", "local", "processes", "ray")
 WANTED_OVERHEAD = 0.05
 
 
-def make_phantoms(folder: Path) -> list[Path]:
+def make_phantoms(folder: Path, *, small: bool) -> list[Path]:
     """Write the phantoms that the cohorts link to."""
+    shape, spacing_mm = SHAPE, SPACING_MM
+    if small:
+        shape, spacing_mm = SMALL_SHAPE, SMALL_SPACING_MM
     places = []
     for seed in range(PEOPLE):
-        settings = PhantomSettings(seed=seed, shape=SHAPE, spacing_mm=SPACING_MM)
+        settings = PhantomSettings(seed=seed, shape=shape, spacing_mm=spacing_mm)
         places.append(write_phantom(make_phantom(settings), folder / str(seed)))
     return places
 
@@ -79,7 +86,7 @@ def plain_loop(table: Path, out: Path) -> None:
 def seconds_of(engine: str, table: Path, out: Path, *, cpu: bool) -> float:
     """Time one run of a cohort."""
     start = _now(cpu=cpu)
-    if engine == "plain loop":
+    if engine == "loop":
         plain_loop(table, out)
     else:
         how = BatchSettings(engine=engine, formats=("json",))  # type: ignore[arg-type]
@@ -102,7 +109,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="10, 100 and 1,000 scans")
     parser.add_argument("--sizes", type=int, nargs="+", help="of the cohorts")
-    parser.add_argument("--engines", nargs="*", default=("local", "processes", "ray"))
+    parser.add_argument("--engines", nargs="*", choices=ENGINES, default=ENGINES)
+    parser.add_argument("--small", action="store_true", help="smaller phantoms")
     parser.add_argument("--cpu", action="store_true", help="processor time")
     args = parser.parse_args()
     sizes = args.sizes or ((10, 100, 1000) if args.full else (10, 40))
@@ -111,28 +119,30 @@ def main() -> None:
         print("ray: skipped: needs pip install 'hilum[ray]'")
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        phantoms = make_phantoms(root / "phantoms")
+        phantoms = make_phantoms(root / "phantoms", small=args.small)
         tables = [make_cohort(root / f"cohort-{n}", phantoms, n) for n in sizes]
         warm = make_cohort(root / "warm", phantoms, 1)
-        seconds_of("plain loop", warm, root / "warm-out", cpu=args.cpu)
+        seconds_of("loop", warm, root / "warm-out", cpu=args.cpu)
         kind = "processor" if args.cpu else "clock"
-        print(f"{os.cpu_count()} cores, {SHAPE} voxels, seconds of the {kind}")
+        shape = SMALL_SHAPE if args.small else SHAPE
+        print(f"{count_cores()} cores, {shape} voxels, seconds of the {kind}")
         heads = "".join(f"{f'{n} scans':>12}" for n in sizes)
         print(f"{'':12}{heads}{'a scan':>9}{'start':>8}{'an hour':>9}{'overhead':>10}")
         loop = 0.0
-        for engine in ("plain loop", *engines):
+        for engine in engines:
             spent = [
                 seconds_of(engine, table, root / f"{engine}-{k}", cpu=args.cpu)
                 for k, table in enumerate(tables)
             ]
             slope = (spent[-1] - spent[0]) / (sizes[-1] - sizes[0])
             start = spent[0] - slope * sizes[0]
-            loop = loop or slope
+            loop = slope if engine == "loop" else loop
+            over = f"{slope / loop - 1:+10.1%}" if loop else ""
             print(
                 f"{engine:12}"
                 + "".join(f"{s:12.1f}" for s in spent)
-                + f"{slope:9.3f}{start:8.1f}{3600 / slope:9.0f}"
-                + f"{slope / loop - 1:+10.1%}"
+                + f"{slope:9.3f}{start:8.1f}{3600 / slope:9.0f}{over}",
+                flush=True,
             )
             _check_linear(sizes, spent)
     print(f"wanted: overhead of an engine below {WANTED_OVERHEAD:.0%}")

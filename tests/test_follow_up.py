@@ -307,7 +307,8 @@ def test_whom_fleischner_is_not_meant_for():
 def test_a_change_of_unknown_direction_is_noticed():
     # the edge says 5 to 7 mm, the drawing 7 to 5
     sizes = [
-        Sized(nodule(edge), nodule(drawn), 0.7) for edge, drawn in ((5, 7), (7, 5))
+        Sized(nodule(edge), nodule(drawn).volume_mm3, 0.7)
+        for edge, drawn in ((5, 7), (7, 5))
     ]
     growth = measure_growth(*sizes, 100)
     unsure = replace(

@@ -16,7 +16,7 @@ Point = tuple[float, float, float]
 NoduleType = Literal["solid", "part-solid", "ground-glass", "calcified"]
 Side = Literal["left", "right"]
 ChangeStatus = Literal["new", "gone", "grown", "shrunk", "stable", "not-covered"]
-Outlining = Literal["drawn", "edge"]
+Outlining = Literal["edge", "dense"]
 
 LOBE_CLEAR = 0.9  # probability from which a lobe is named
 AT_PLEURA_MM = 1.5  # a nodule no further from the surface of its lung lies there
@@ -252,7 +252,8 @@ class Growth(Record):
         doubling_time_days: None: the volume did not grow.
         shortest_days: Shortest doubling time within the interval; None: no growth.
         longest_days: Longest; None: it may not grow at all.
-        outlining: How both scans were measured: as drawn, or at the edge.
+        outlining: How both scans were measured: at the edge, or by the dense part
+            alone where only one of them shows ground glass around it.
         rule: What it means, with the numbers.
     """
 

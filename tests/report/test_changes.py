@@ -19,7 +19,7 @@ def growth(**changes):
         "doubling_time_days": 90.0,
         "shortest_days": 60.6,
         "longest_days": 153.9,
-        "outlining": "drawn",
+        "outlining": "edge",
         "rule": "as said",
     }
     return Growth(**{**fields, **changes})

@@ -174,6 +174,23 @@ def test_a_faint_halo_counts_where_it_is_even(glass_hu, wide_mm):
 # ---- the picture that is fitted ----
 
 
+@pytest.mark.parametrize(("whole_mm", "core_mm"), [(8, 4), (16, 7)])  # rim, halo
+def test_the_dense_part_is_measured_alone_as_well(whole_mm, core_mm):
+    core = (ball((0, 0, 0), core_mm), CORE_HU)
+    glass = (ball((0, 0, 0), whole_mm), GLASS_HU)
+    found = {}
+    for name, things in (("whole", (glass, core)), ("core", (core,))):
+        volume = scan(*things, size_mm=44)
+        place = candidate((0.5, 0.2, -0.2), core_mm)
+        (found[name],) = MEASURE.measure(volume, (place,), all_lung(volume.grid))
+    whole, alone = found["whole"], found["core"]
+    assert alone.dense is None
+    assert whole.nodule.volume_mm3 > 3 * whole.dense.volume_mm3
+    # the edge of a core lies half-way to the glass around it, not to the lung
+    assert whole.dense.diameter_mm == pytest.approx(alone.nodule.diameter_mm, abs=1.0)
+    assert whole.dense.diameter_mm == pytest.approx(core_mm, abs=1.0)
+
+
 def test_blur_and_slices_keep_the_volume():
     # half-axes 3, 4 and 5 mm, turned in the plane of slices and rows
     turn = np.array([[0.8, 0.6, 0], [-0.6, 0.8, 0], [0, 0, 1]])

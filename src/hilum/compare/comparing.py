@@ -30,7 +30,7 @@ from hilum.findings import (
 from hilum.pipeline import Reading
 from hilum.stages.measure import Measurement, NoduleMeasurer
 from hilum.stages.nodules import NoduleDetector
-from hilum.volume import CTVolume, Mask
+from hilum.volume import Mask
 
 LEAST_SCORE = 0.02
 """Weaker candidates are no finding, not even where one is looked for."""
@@ -39,7 +39,6 @@ _AROUND_MM = 20.0
 _ONE_MM = 3.0
 _FEWEST_VOXELS = 8
 _LOOK = NoduleDetector(weights="", max_candidates=20)
-_NOT_DRAWN = ("nodule-outlines-differ", "nodule-not-outlined")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,13 +48,13 @@ class Seen:
     Attributes:
         nodule: As it was measured.
         number: In the list of the scan, from 1; None: below the threshold.
-        drawn: Whether its size is that of the drawing.
+        sized: The same in all ways.
         spot: Where it lies in the current scan.
     """
 
     nodule: Nodule
     number: int | None
-    drawn: bool
+    sized: Sized
     spot: Spot
 
 
@@ -157,14 +156,10 @@ class Side:
         points = np.array(self.at(spot)) + reach
         return bool(self.reading.volume.grid.contains(points).all())
 
-    def sized(self, seen: Seen) -> Sized:
-        """Measure a nodule in both ways."""
-        scan = (self.reading.volume, self.reading.lungs)
-        return _both_ways(seen.nodule, seen.drawn, scan, self.measure)
-
     def _seen(self, nodule: Nodule, found: Measurement, number: int | None) -> Seen:
         spot = self.spot(nodule.center_mm, sphere_mm(nodule))
-        return Seen(nodule, number, _was_drawn(found), spot)
+        slice_mm = max(self.reading.volume.grid.spacing_mm)
+        return Seen(nodule, number, size_all_ways(nodule, found, slice_mm), spot)
 
 
 def compare_readings(
@@ -230,7 +225,7 @@ def _look_again(
 
 def _changed(before: Side, now: Side, old: Seen, new: Seen, days: int) -> Change:
     """Say how a nodule that both scans show changed."""
-    first, second = before.sized(old), now.sized(new)
+    first, second = old.sized, new.sized
     growth = measure_growth(first, second, days)
     outlining = outlining_of(first, second)
     below: Literal["prior", "current"] | None = None
@@ -290,48 +285,27 @@ def _alone(
     )
 
 
-def size_both_ways(
-    found: Measurement, scan: tuple[CTVolume, Mask], measure: NoduleMeasurer
-) -> Sized:
-    """Measure a nodule at its edge as well.
+def size_all_ways(nodule: Nodule, found: Measurement, slice_mm: float) -> Sized:
+    """Gather in what ways a nodule was measured.
 
     Args:
-        found: As it was measured.
-        scan: The CT and its lungs.
-        measure: How it was measured.
+        nodule: As it is reported.
+        found: How it was measured.
+        slice_mm: Largest spacing of the voxels.
     """
-    return _both_ways(found.nodule, _was_drawn(found), scan, measure)
+    dense = found.dense and _with_sizes_of(found.dense, nodule)
+    return Sized(nodule, found.drawn_mm3, slice_mm, dense)
 
 
-def _was_drawn(found: Measurement) -> bool:
-    return not any(n.code in _NOT_DRAWN for n in found.notices)
-
-
-def _both_ways(
-    nodule: Nodule,
-    was_drawn: bool,
-    scan: tuple[CTVolume, Mask],
-    measure: NoduleMeasurer,
-) -> Sized:
-    volume, lungs = scan
-    slice_mm = max(volume.grid.spacing_mm)
-    if not (was_drawn and measure.weights):
-        return Sized(nodule, None, slice_mm)
-    again = Candidate(nodule.center_mm, sphere_mm(nodule), nodule.detection_score)
-    at_edge = replace(measure, weights="")
-    (found,) = at_edge.measure(volume, (again,), lungs)
-    return Sized(_with_sizes_of(found.nodule, nodule), nodule, slice_mm)
-
-
-def _with_sizes_of(edge: Nodule, nodule: Nodule) -> Nodule:
-    """Keep what is known of a nodule, with its sizes at the edge."""
+def _with_sizes_of(dense: Nodule, nodule: Nodule) -> Nodule:
+    """Keep what is known of a nodule, with the sizes of its dense part."""
     return replace(
         nodule,
-        diameter_mm=edge.diameter_mm,
-        long_axis_mm=edge.long_axis_mm,
-        short_axis_mm=edge.short_axis_mm,
-        volume_mm3=edge.volume_mm3,
-        solid_diameter_mm=edge.solid_diameter_mm,
+        diameter_mm=dense.diameter_mm,
+        long_axis_mm=dense.long_axis_mm,
+        short_axis_mm=dense.short_axis_mm,
+        volume_mm3=dense.volume_mm3,
+        solid_diameter_mm=dense.solid_diameter_mm,
     )
 
 

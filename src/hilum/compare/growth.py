@@ -1,12 +1,14 @@
 """How much a nodule grew, and how sure that is.
 
-Both scans are measured alike: as drawn where the drawing agreed with the edge in both,
-else both at the edge. Whether a nodule grew is told by its volume (25 %, British
-Thoracic Society), because a volume shows growth long before a diameter does; guidelines
-that count in millimetres of diameter get those.
+Both scans are measured alike: at the edge; and where one of them ends with ground glass
+around a dense part and the other does not, both by the dense part alone. Whether a
+nodule grew is told by its volume (25 %, British Thoracic Society), because a volume
+shows growth long before a diameter does; guidelines that count in millimetres of
+diameter get those.
 
-The interval covers both outlines, which fail in different ways, and around them what
-measuring the same nodule twice is off. See docs on growth.
+The interval covers the edge, the dense part and what a network draws, which fail in
+different ways, and around them what measuring the same nodule twice is off. See docs on
+growth.
 """
 
 from __future__ import annotations
@@ -24,34 +26,31 @@ voxels."""
 SURFACE_SLICES = 0.06
 """And so much of the slice spacing more."""
 
-_LARGEST_MM = 30.0
-
 
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """One nodule of one scan, measured in both ways.
+    """One nodule of one scan, measured in all ways.
 
     Attributes:
         edge: At the edge of its density.
-        drawn: As readers would draw it; None where that was not used.
+        drawn_mm3: Volume as a network draws it; None where it draws nothing.
         slice_mm: Largest spacing of the voxels.
+        dense: Its dense part, where ground glass around that is in `edge`; else None.
     """
 
     edge: Nodule
-    drawn: Nodule | None
+    drawn_mm3: float | None
     slice_mm: float
+    dense: Nodule | None = None
 
     def by(self, outlining: Outlining) -> Nodule:
         """Give the nodule as it was measured in one way."""
-        return self.drawn if outlining == "drawn" and self.drawn else self.edge
+        return self.dense if outlining == "dense" and self.dense else self.edge
 
 
 def outlining_of(before: Sized, now: Sized) -> Outlining:
     """Tell how two scans can be measured alike."""
-    if before.drawn is None or now.drawn is None:
-        return "edge"
-    large = max(sphere_mm(before.drawn), sphere_mm(now.drawn)) > _LARGEST_MM
-    return "edge" if large else "drawn"
+    return "edge" if (before.dense is None) == (now.dense is None) else "dense"
 
 
 def sphere_mm(nodule: Nodule) -> float:
@@ -82,9 +81,7 @@ def measure_growth(before: Sized, now: Sized, days: int) -> Growth:
     """
     outlining = outlining_of(before, now)
     first, second = before.by(outlining), now.by(outlining)
-    ways = [_log_ratio(before.edge, now.edge)]
-    if outlining == "drawn":
-        ways.append(_log_ratio(first, second))
+    ways = _log_ratios(before, now)
     error = math.hypot(
         log_error(first, before.slice_mm), log_error(second, now.slice_mm)
     )
@@ -124,5 +121,12 @@ def possible_of(growth: Growth) -> tuple[ChangeStatus, ...]:
     return (named, *(s for s in order if s in ends and s != named))
 
 
-def _log_ratio(first: Nodule, second: Nodule) -> float:
-    return math.log(second.volume_mm3 / first.volume_mm3)
+def _log_ratios(before: Sized, now: Sized) -> list[float]:
+    """Give the logarithm of the ratio of volumes by each way of measuring."""
+    pairs = [(before.edge.volume_mm3, now.edge.volume_mm3)]
+    if before.dense or now.dense:
+        first, second = before.by("dense"), now.by("dense")
+        pairs.append((first.volume_mm3, second.volume_mm3))
+    if before.drawn_mm3 and now.drawn_mm3:
+        pairs.append((before.drawn_mm3, now.drawn_mm3))
+    return [math.log(second / first) for first, second in pairs]

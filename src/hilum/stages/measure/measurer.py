@@ -28,6 +28,7 @@ from hilum.stages.measure.neighbourhood import BoolArray, Neighbourhood
 from hilum.stages.measure.outline import find_outline
 from hilum.stages.measure.place import placed
 from hilum.stages.measure.rim import Rim
+from hilum.stages.measure.search import Outline
 from hilum.stages.measure.size import size_of
 from hilum.volume import CTVolume, Mask
 
@@ -46,12 +47,18 @@ class Measurement:
         mask: Its voxels, on a part of the grid of the volume.
         drawn: Those that a radiologist might draw, for the networks that rate; None
             where the network drew nothing, or something else.
+        drawn_mm3: Volume of what the network drew, also where that is something else;
+            None where it drew nothing.
+        dense: The dense part measured alone, where the nodule ends with the ground
+            glass around it; None elsewhere.
         notices: What there is to doubt.
     """
 
     nodule: Nodule
     mask: Mask
     drawn: Mask | None = None
+    drawn_mm3: float | None = None
+    dense: Nodule | None = None
     notices: tuple[Notice, ...] = ()
 
     @property
@@ -169,27 +176,16 @@ class NoduleMeasurer:
         hood, outline = find_outline(volume, candidate, lungs)
         if outline is None:
             return _as_sphere(volume.grid, hood, candidate, limits)
-        size = size_of(hood, outline)
-        mean_mm = (size.long_mm + size.short_mm) / 2
-        kind, solid_mm = tell_kind(hood, outline, limits)
-        nodule = Nodule(
-            center_mm=size.center_mm,
-            diameter_mm=mean_mm,
-            long_axis_mm=size.long_mm,
-            short_axis_mm=size.short_mm,
-            volume_mm3=size.volume_mm3,
-            type=kind,
-            solid_diameter_mm=mean_mm if solid_mm is None else min(solid_mm, mean_mm),
-            side=None,
-            detection_score=candidate.score,
-        )
+        nodule = _sized(hood, outline, limits, candidate.score)
+        dense = outline.dense
+        alone = None if dense is None else _sized(hood, dense, limits, candidate.score)
         mask = hood.to_mask(outline.cells, volume.grid)
         doubts = _doubts_of_size(candidate, nodule)
         if outline.joined:
             doubts = (_doubt_of_joint(nodule), *doubts)
         if outline.rim is not None:
             doubts = (_doubt_of_rim(nodule, outline.rim), *doubts)
-        return Measurement(nodule, mask, notices=doubts)
+        return Measurement(nodule, mask, dense=alone, notices=doubts)
 
 
 def segment_nodule(volume: CTVolume, candidate: Candidate, lungs: Mask) -> Mask:
@@ -235,6 +231,26 @@ def _sphere(hood: Neighbourhood, candidate: Candidate) -> BoolArray:
     return np.asarray(nearest | (hood.distance_mm <= candidate.diameter_mm / 2))
 
 
+def _sized(
+    hood: Neighbourhood, outline: Outline, limits: Densities, score: float
+) -> Nodule:
+    """Measure what an outline encloses."""
+    size = size_of(hood, outline)
+    mean_mm = (size.long_mm + size.short_mm) / 2
+    kind, solid_mm = tell_kind(hood, outline, limits)
+    return Nodule(
+        center_mm=size.center_mm,
+        diameter_mm=mean_mm,
+        long_axis_mm=size.long_mm,
+        short_axis_mm=size.short_mm,
+        volume_mm3=size.volume_mm3,
+        type=kind,
+        solid_diameter_mm=mean_mm if solid_mm is None else min(solid_mm, mean_mm),
+        side=None,
+        detection_score=score,
+    )
+
+
 def _as_sphere(
     grid: Grid,
     hood: Neighbourhood,
@@ -273,11 +289,12 @@ def _completed(
 ) -> Measurement:
     """Add to what was measured at the edge where it lies, and how sure it is."""
     nodule = placed(found.nodule, found.mask, lungs, shapes)
-    notices, drawn = found.notices, None
+    notices, drawn, drawn_mm3 = found.notices, None, None
     edge_mm = _sphere_mm(nodule)
     apart = 1.0
     if drawing is not None:
-        drawn_mm = math.cbrt(6 * drawing.volume_mm3() / math.pi)
+        drawn_mm3 = drawing.volume_mm3()
+        drawn_mm = math.cbrt(6 * drawn_mm3 / math.pi)
         apart = drawn_mm / (_EDGE_TO_LINE * edge_mm)
         if 1 / _UNLIKE <= apart <= _UNLIKE:
             drawn = drawing.mask
@@ -294,7 +311,9 @@ def _completed(
         diameter_error_mm=doubt.diameter_mm,
         volume_error_mm3=doubt.volume_mm3,
     )
-    return Measurement(nodule, found.mask, drawn, notices)
+    return replace(
+        found, nodule=nodule, drawn=drawn, drawn_mm3=drawn_mm3, notices=notices
+    )
 
 
 def _doubt_of_edge(nodule: Nodule, edge_mm: float, drawn_mm: float) -> Notice:

@@ -105,17 +105,18 @@ def outline_nodule(hood: Neighbourhood, *, widest: bool = True) -> Outline | Non
         return None
     if dense.outgrows:
         return dense
-    rimmed = _find_rim(search, dense, noise_hu)
-    if rimmed is not None:
-        return rimmed
-    faint = _find_halo(search, dense)
-    if faint is not None:
-        return faint
-    if search.leaks(dense.cells):
-        tight = replace(search, reach_mm=_LAST_RESORT * hood.diameter_mm)
-        cut = tight.settle(dense.hu, dense.rim_hu)
-        return replace(cut or dense, joined=True)
-    return dense
+    whole = _find_rim(search, dense, noise_hu) or _find_halo(search, dense)
+    alone = _parted(search, dense)
+    return alone if whole is None else replace(whole, dense=alone)
+
+
+def _parted(search: Search, dense: Outline) -> Outline:
+    """Cut a nodule off at the candidate's own size where it runs away."""
+    if not search.leaks(dense.cells):
+        return dense
+    tight = replace(search, reach_mm=_LAST_RESORT * search.hood.diameter_mm)
+    cut = tight.settle(dense.hu, dense.rim_hu)
+    return replace(cut or dense, joined=True)
 
 
 def _find_rim(search: Search, dense: Outline, noise_hu: float) -> Outline | None:

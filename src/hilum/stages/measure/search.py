@@ -53,6 +53,8 @@ class Outline:
         joined: Whether it had to be cut off from other tissue at the candidate's
             own size, because nothing thinner parted them.
         rim: What was fitted where a thin rim of ground glass surrounds a core.
+        dense: Outline of the dense part alone, where the edge is that of ground glass
+            around it.
     """
 
     cells: BoolArray
@@ -65,6 +67,7 @@ class Outline:
     outgrows: bool = False
     joined: bool = False
     rim: Rim | None = None
+    dense: Outline | None = None
 
     @property
     def edge_hu(self) -> float:
