@@ -22,6 +22,7 @@ from hilum.pipeline.guidelines import lung_rads_line
 from hilum.report.cards import why_view
 from hilum.report.details import NoduleDetails, gather_details
 from hilum.report.figures import pictures
+from hilum.report.guidelines import GuidelineLine, guideline_lines
 from hilum.report.page import render_page
 from hilum.runtime.predictor import load_predictor
 
@@ -122,6 +123,23 @@ def test_every_nodule_has_the_rules_of_what_is_in_doubt(volume):
     # once beside the nodule and once among the guidelines
     for start in ("Within the error of measurement: ", "Were it part-solid, as its "):
         assert words.count(start) >= 2
+
+
+def test_at_a_follow_up_only_the_rule_that_was_used_is_told():
+    # both of 22.9 mm, which is 4B at baseline too, but by another rule
+    line = LUNG_RADS | {
+        "rule": "solid, growing",
+        "possible": "4A to 4B",
+        "nodule": 1,
+        "status": "growing",
+        "findings": ["4B", "4B"],
+    }
+    nodules = (make_nodule(), make_nodule())
+    judged, other = guideline_lines(
+        make_assessment(nodules=nodules, guidelines=Guidelines(lung_rads=line))
+    )
+    assert (judged.rule, judged.possible) == ("solid, growing", "4A to 4B")
+    assert other == GuidelineLine("4B")
 
 
 def test_a_rule_that_does_not_lead_to_the_category_is_not_told(volume):

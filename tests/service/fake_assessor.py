@@ -2,8 +2,9 @@
 
 The study is a folder with a text file of commands: `sleep S`, `wait FILE` (until
 there is one), `crash`, `fail TEXT`, `bug`, `memory GB`, `full` (no room on the disk,
-once), `report` (documents and views of a made-up assessment). It may stand behind a
-DICOM preamble.
+once), `report` (documents and views of a made-up assessment), and beside that `doubt`
+(guidelines that leave something open) or `outside` (out of scope). It may stand behind
+a DICOM preamble.
 """
 
 import errno
@@ -46,7 +47,7 @@ def assess(order, say):
         }
     )
     if "report" in text.split():
-        _write_report(results, Path(order.views))
+        _write_report(results, Path(order.views), text.split())
         return
     part = results / "part"
     part.write_text(json.dumps({"study": len(text)}))
@@ -76,11 +77,43 @@ def _obey(word, rest, results):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _write_report(results, views):
+def _made_up(told):
+    """Make the assessment that was asked for."""
+    from report_examples import (  # noqa: PLC0415  slow, and mostly not needed
+        VARIANTS,
+        make_assessment,
+        make_nodule,
+    )
+
+    from hilum.clinical.facts import Facts  # noqa: PLC0415
+    from hilum.findings import Attributes, Guidelines  # noqa: PLC0415
+    from hilum.pipeline.guidelines import (  # noqa: PLC0415
+        fleischner_line,
+        lung_rads_line,
+    )
+
+    if "outside" in told:
+        return make_assessment(**VARIANTS["outside"])
+    if "doubt" not in told:
+        return make_assessment()
+    nodule = make_nodule(
+        diameter_mm=7.9,
+        solid_diameter_mm=7.9,
+        diameter_error_mm=0.3,
+        attributes=Attributes(texture=3.5),
+    )
+    said = Guidelines(
+        lung_rads=lung_rads_line([nodule]),
+        fleischner=fleischner_line([nodule], Facts()),
+    )
+    return make_assessment(nodules=(nodule,), guidelines=said)
+
+
+def _write_report(results, views, told):
     """Write a made-up assessment of a scan with one bright ball, and its views."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
     import numpy as np  # noqa: PLC0415  slow, and mostly not needed
-    from report_examples import make_assessment, make_volume  # noqa: PLC0415
+    from report_examples import make_volume  # noqa: PLC0415
 
     from hilum.formats import write_mask, write_volume  # noqa: PLC0415
     from hilum.report.documents import write_json  # noqa: PLC0415
@@ -88,7 +121,7 @@ def _write_report(results, views):
     from hilum.service.jobs.views import VIEW_FILES, write_grid  # noqa: PLC0415
     from hilum.volume import CTVolume, Mask  # noqa: PLC0415
 
-    volume, assessment = make_volume(), make_assessment()
+    volume, assessment = make_volume(), _made_up(told)
     index = np.stack(np.indices(volume.grid.shape), -1)
     apart = volume.grid.to_world(index) - assessment.nodules[0].center_mm
     ball = np.linalg.norm(apart, axis=-1) < assessment.nodules[0].diameter_mm / 2

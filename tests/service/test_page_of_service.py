@@ -205,6 +205,30 @@ def test_keys_windows_planes_and_sizes(page, client):
     page.locator("text=Nothing matches.").wait_for()
 
 
+def test_what_guidelines_leave_open_is_seen_at_once(page, client):
+    open_study(page, client, "report\ndoubt")
+    said = page.locator(".guideline", has_text="Fleischner Society 2017")
+    assert "depends on what is missing" in said.locator("h2").inner_text()
+    choices = said.locator(".open li").all_inner_texts()
+    assert "CT at 6 to 12 months, then CT at 18 to 24 months" in choices
+    assert len(choices) > 1
+    assert not said.locator("dl").is_visible()
+    said.locator("summary").click()
+    assert "unknown risk" in said.locator("dl").inner_text()
+    exam = page.locator(".guideline", has_text="Lung-RADS v2022")
+    assert exam.locator(".open").inner_text() == "possible: 3 to 4B"
+    nodule = page.locator("#findings li[data-key='nodule 1']")
+    assert "Lung-RADS 3 (3 to 4B where size or kind is in doubt)" in nodule.inner_text()
+    nodule.locator("summary").click()
+    assert "within the error" in nodule.locator(".rules").inner_text()
+
+
+def test_out_of_scope_no_guideline_is_given(page, client):
+    open_study(page, client, "report\noutside")
+    page.locator("text=Guidelines are not given").wait_for()
+    assert page.locator(".guideline").count() == 0
+
+
 THROUGH = """async () => {
   const { linkThrough } = await import("/static/js/viewer.js");
   const shifts_mm = Array.from({ length: 8 }, (_, n) => [1, 1, n % 2 ? 4 : 1]).flat();

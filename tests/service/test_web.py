@@ -138,6 +138,36 @@ def test_findings_stand_at_their_voxels(client, study):
     assert findings["nodules"][0]["place"]
 
 
+def test_findings_tell_what_guidelines_leave_open(client):
+    def found(text):
+        sent = client.post("/api/studies", content=dicom(text)).json()
+        study = wait_until(client, sent["id"], "done")["id"]
+        return client.get(f"/api/studies/{study}/findings").json()
+
+    doubtful = found("report\ndoubt")
+    said = {g["title"]: g for g in doubtful["guidelines"]}
+    # whoever smoked or not: 8 mm is 6 to 8 mm, with two schedules; 8.2 mm is no more
+    open_ = said["Fleischner Society 2017"]
+    assert open_["headline"] == "depends on what is missing"
+    assert {
+        "CT at 6 to 12 months, then consider CT at 18 to 24 months",
+        "CT at 6 to 12 months, then CT at 18 to 24 months",
+    } <= set(open_["possible"])
+    # 7.9 mm is category 3, 8.2 mm 4A, and were it part-solid up to 4B
+    assert said["Lung-RADS v2022"]["headline"] == "3"
+    assert said["Lung-RADS v2022"]["possible"] == ["3 to 4B"]
+    grounds = [g["name"] for g in said["Lung-RADS v2022"]["grounds"]]
+    assert {"rule", "otherwise", "missing"} <= set(grounds)
+    assert "possible" not in grounds
+    (nodule,) = doubtful["nodules"]
+    assert nodule["lung_rads"]["category"] == "3"
+    assert nodule["lung_rads"]["possible"] == "3 to 4B"
+    assert len(nodule["lung_rads"]["others"]) >= 2
+    # of a scan out of scope none is given, and that is told from "none was computed"
+    assert found("report\noutside")["guidelines"] is None
+    assert found("report\nsomething else")["guidelines"] == []
+
+
 def test_reader_accepts_rejects_adds_resizes_and_rates(client, study, tmp_path):
     url = f"/api/studies/{study['id']}"
     before = client.get(f"{url}/result").json()

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from hilum.errors import InputError
 from hilum.findings import Assessment, Attributes, Nodule, Probability
-from hilum.pipeline.guidelines import lung_rads_line
 from hilum.report import words
 from hilum.report.details import NoduleDetails
 from hilum.report.figures import Picture, pictures, slice_number
 from hilum.report.growth import GrowthFigure, growth_figure
+from hilum.report.guidelines import GuidelineLine, guideline_lines
 from hilum.stages.explain import Explanation
 from hilum.volume import CTVolume
 
@@ -85,16 +84,6 @@ class WhyView:
 
 
 @dataclass(frozen=True, slots=True)
-class GuidelineLine:
-    """What a guideline says of one nodule, and the rule that said so."""
-
-    category: str
-    rule: str
-    possible: str
-    others: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class NoduleView:
     """One nodule: a line of the table and, for the first few, pictures.
 
@@ -139,7 +128,7 @@ def nodule_views(
         details: What else is known, one for each nodule.
         given: Whether probabilities are shown.
     """
-    lines = _guideline_lines(assessment) if given else ()
+    lines = guideline_lines(assessment)
     return tuple(
         _view(
             nodule,
@@ -270,31 +259,3 @@ def _more(nodule: Nodule) -> tuple[tuple[str, str], ...]:
         else:
             named += [(words.sentence(k), v) for k, v in words.rows({key: item})]
     return tuple((label, text) for label, text in named if text != "none")
-
-
-def _guideline_lines(assessment: Assessment) -> tuple[GuidelineLine, ...]:
-    """Give each nodule's Lung-RADS category, were it the only one, with its rule.
-
-    The rule is told only where it leads to the category that the assessment holds.
-    """
-    said = assessment.guidelines.lung_rads or {}
-    lines = []
-    for nodule, category in zip(
-        assessment.nodules, said.get("findings", ()), strict=False
-    ):
-        try:
-            alone = lung_rads_line([nodule])
-        except InputError:
-            alone = {}
-        fits = alone.get("category") == category
-        lines.append(
-            GuidelineLine(
-                str(category),
-                words.signs(str(alone.get("rule", ""))) if fits else "",
-                str(alone.get("possible", "")) if fits else "",
-                tuple(words.signs(str(rule)) for rule in alone.get("other_rules", ()))
-                if fits
-                else (),
-            )
-        )
-    return tuple(lines)

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hilum.findings import Assessment, Guidelines, Notice, Provenance, Scope
+from hilum.findings import Assessment, Notice, Provenance, Scope
 from hilum.report import changes, words
 from hilum.report.cards import Chance, NoduleView, chance, nodule_views
 from hilum.report.details import NoduleDetails, details_for
 from hilum.report.figures import OverviewFigure, overview_figure
+from hilum.report.guidelines import GuidelineView, guideline_views, is_given
 from hilum.volume import CTVolume
 
 NOTICES_SHOWN = 4
@@ -27,12 +28,6 @@ _STAGES = {
     "patient": "Probability for the patient",
 }
 _CAVEATS = ("probability-not-calibrated", "probability-recalibrated")
-_GUIDELINES = {
-    "lung_rads": "Lung-RADS v2022",
-    "fleischner": "Fleischner Society 2017",
-    "brock": "Brock (PanCan) model",
-    "mayo": "Mayo model",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +38,6 @@ class NoticeGroup:
     code: str
     messages: tuple[str, ...]
     others: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class GuidelineView:
-    """What one guideline says."""
-
-    title: str
-    headline: str
-    rows: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +111,7 @@ def page_view(
             the volume.
     """
     in_scope = assessment.scope.in_scope
-    # out of scope a number is there only when the caller insisted on it
-    given = in_scope or assessment.cancer_probability.value is not None
+    given = is_given(assessment)
     run = assessment.provenance
     known = details_for(assessment, details)
     nodules = nodule_views(assessment, volume, known, given=given)
@@ -149,7 +134,7 @@ def page_view(
         overview=overview_figure(volume, assessment.nodules),
         notice_count=len(assessment.notices),
         notices=_notices(assessment.notices),
-        guidelines=_guidelines(assessment.guidelines) if given else (),
+        guidelines=guideline_views(assessment),
         comparison=changes.heading(assessment.comparison),
         changes=changes.lines(assessment.comparison),
         version=run.version,
@@ -230,41 +215,3 @@ def _notices(notices: tuple[Notice, ...]) -> tuple[NoticeGroup, ...]:
             title = _STAGES.get(stage, words.sentence(words.label(stage)))
             groups.append(NoticeGroup(title, code, said[:shown], said[shown:]))
     return tuple(groups)
-
-
-def _guidelines(guidelines: Guidelines) -> tuple[GuidelineView, ...]:
-    views = []
-    for name, title in _GUIDELINES.items():
-        said: dict[str, Any] | None = getattr(guidelines, name)
-        if said is not None:
-            views.append(_guideline(title, said))
-    return tuple(views)
-
-
-def _guideline(title: str, said: dict[str, Any]) -> GuidelineView:
-    rest = dict(said)
-    if isinstance(rest.get("missing"), list | tuple):
-        rest["missing"] = [words.label(str(name)) for name in rest["missing"]]
-    headlines = [
-        words.value(rest.pop(key))
-        for key in ("category", "recommendation")
-        if rest.get(key) is not None
-    ]
-    if rest.get("probability") is not None:
-        headlines.append(words.chance(rest.pop("probability")))
-    possible = rest.get("possible")
-    if isinstance(possible, dict) and {"low", "high"} <= possible.keys():
-        rest["possible"] = words.span(possible["low"], possible["high"])
-    others = rest.pop("other_rules", ())
-    several = isinstance(possible, list | tuple) and len(possible) > 1
-    if several and not headlines and "not_applicable" not in rest:
-        headlines.append("depends on what is missing")
-    if several:  # sentences with commas in them: one a line
-        del rest["possible"]
-        rest.pop("recommendation", None)  # none of them alone is known to hold
-    rows = words.rows(rest)
-    if isinstance(possible, list | tuple) and several:
-        rows += tuple(("possible", words.value(advice)) for advice in possible)
-    if isinstance(others, list | tuple):
-        rows += tuple(("otherwise", words.sentence(words.value(r))) for r in others)
-    return GuidelineView(title, ", ".join(headlines) or "no result", rows)

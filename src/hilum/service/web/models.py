@@ -150,6 +150,41 @@ class Opinion(BaseModel):
     when_s: float
 
 
+class Said(BaseModel):
+    """One thing that a guideline says, with its name."""
+
+    name: str
+    text: str
+
+
+class Guideline(BaseModel):
+    """What a guideline says of the most suspicious nodule, in words.
+
+    `possible` is all that it may be where a fact is not known, or size or kind is in
+    doubt; empty where it is what the headline says. `why_not` says why it is not meant
+    for the patient or the nodule; else it is empty.
+    """
+
+    title: str
+    headline: str
+    possible: list[str]
+    why_not: str
+    grounds: list[Said]
+
+
+class NoduleCategory(BaseModel):
+    """The Lung-RADS category of one nodule, were it the only one.
+
+    `possible` is the range of categories where size or kind is in doubt, and `others`
+    are the rules that lead there; both are empty where they are not known.
+    """
+
+    category: str
+    possible: str
+    rule: str
+    others: list[str]
+
+
 class FoundNodule(BaseModel):
     """A nodule of the algorithm. `center_mm` is LPS, (x, y, z)."""
 
@@ -166,16 +201,19 @@ class FoundNodule(BaseModel):
     malignancy: float | None
     malignancy_low: float | None
     malignancy_high: float | None
+    lung_rads: NoduleCategory | None
 
 
 class Findings(BaseModel):
     """The nodules of the algorithm, and beside them what readers say.
 
-    `lungs_mm` are two corners of the box around the lungs, LPS.
+    `lungs_mm` are two corners of the box around the lungs, LPS. `guidelines` are null
+    where they are not given, because the scan is out of scope.
     """
 
     series_uid: str
     nodules: list[FoundNodule]
+    guidelines: list[Guideline] | None
     annotations: list[Opinion]
     lungs_mm: tuple[tuple[float, float, float], tuple[float, float, float]] | None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Annotated, Any
 
 import numpy as np
@@ -12,6 +13,13 @@ from fastapi.responses import FileResponse, Response
 from hilum.findings import Nodule
 from hilum.report import words
 from hilum.report.documents import read_assessment
+from hilum.report.guidelines import (
+    GuidelineLine,
+    GuidelineView,
+    guideline_lines,
+    guideline_views,
+    is_given,
+)
 from hilum.service.jobs.documents import pack, size_of
 from hilum.service.jobs.views import VIEW_FILES, View, read_grid
 from hilum.service.records.annotations import (
@@ -28,10 +36,13 @@ from hilum.service.web.models import (
     Documents,
     Findings,
     FoundNodule,
+    Guideline,
     JobId,
     JSONObject,
     NewAnnotation,
+    NoduleCategory,
     Opinion,
+    Said,
 )
 from hilum.service.web.problems import ProblemError, described
 from hilum.space import Grid
@@ -118,12 +129,17 @@ def get_findings(request: Request, study: Id) -> Findings:
     context = context_of(request)
     assessment = read_assessment(_document(context, study, "json"))
     grid, lungs_mm = read_grid(context.jobs.store.views(study))
+    categories = guideline_lines(assessment)
+    views = guideline_views(assessment)
     return Findings(
         series_uid=assessment.series_uid,
         nodules=[
-            _found(nodule, number, grid)
-            for number, nodule in enumerate(assessment.nodules, start=1)
+            _found(nodule, number, grid, category)
+            for number, (nodule, category) in enumerate(
+                zip_longest(assessment.nodules, categories), start=1
+            )
         ],
+        guidelines=[_said(v) for v in views] if is_given(assessment) else None,
         annotations=[_opinion(a) for a in context.annotations.current(study)],
         lungs_mm=lungs_mm,
     )
@@ -245,7 +261,30 @@ def _check_inside(grid: Grid, point: tuple[float, float, float]) -> None:
         raise ProblemError(422, "The place lies outside of the scan.")
 
 
-def _found(nodule: Nodule, number: int, grid: Grid) -> FoundNodule:
+def _said(view: GuidelineView) -> Guideline:
+    return Guideline(
+        title=view.title,
+        headline=view.headline,
+        possible=list(view.possible),
+        why_not=view.why_not,
+        grounds=[Said(name=name, text=text) for name, text in view.grounds],
+    )
+
+
+def _category(line: GuidelineLine | None) -> NoduleCategory | None:
+    if line is None:
+        return None
+    return NoduleCategory(
+        category=line.category,
+        possible=line.possible,
+        rule=line.rule,
+        others=list(line.others),
+    )
+
+
+def _found(
+    nodule: Nodule, number: int, grid: Grid, category: GuidelineLine | None
+) -> FoundNodule:
     z, y, x = (int(i) for i in np.rint(grid.to_index(np.array(nodule.center_mm))))
     return FoundNodule(
         number=number,
@@ -261,6 +300,7 @@ def _found(nodule: Nodule, number: int, grid: Grid) -> FoundNodule:
         malignancy=nodule.malignancy.value,
         malignancy_low=nodule.malignancy.low,
         malignancy_high=nodule.malignancy.high,
+        lung_rads=_category(category),
     )
 
 

@@ -86,6 +86,7 @@ export class Findings {
           nodule.type,
           nodule.place,
           nodule.malignancy === null ? null : `malignancy ${words.percent(nodule.malignancy)}`,
+          words.category(nodule.lung_rads),
         ]
       : [words.millimetres(item.diameter), `by ${(item.mine ?? item.others[0]).reader}`];
     const said = item.others.map((a) => `${a.reader}: ${a.verdict}`).join(", ");
@@ -99,6 +100,7 @@ export class Findings {
         h("span", {}, facts.filter(Boolean).join(", ")),
       ),
       said ? h("p", { className: "quiet" }, said) : null,
+      index === this.chosen && nodule?.lung_rads?.rule ? rules(nodule.lung_rads) : null,
       this.mayWrite && index === this.chosen ? this.controls(item) : null,
     );
   }
@@ -222,4 +224,14 @@ export class Findings {
       complain(error);
     }
   }
+}
+
+// The rule behind a category, and those that size or kind in doubt would let fire.
+function rules({ rule, others }) {
+  return h(
+    "details",
+    { className: "rules" },
+    h("summary", {}, "Lung-RADS rules"),
+    h("ul", {}, [rule, ...others].map((text) => h("li", {}, text))),
+  );
 }

@@ -216,12 +216,13 @@ async function open(main, session, study, options) {
     ),
   );
 
-  const [result, documents, priors] = await Promise.all([
+  const [result, documents, priors, data] = await Promise.all([
     api.result(study.id),
     api.documents(study.id),
     api.priors(study.id),
+    findings.load(),
   ]);
-  drawFacts(facts, study, result, documents);
+  drawFacts(facts, study, result, documents, data.guidelines);
   if (priors.length) {
     chooser.disabled = false;
     show(
@@ -231,7 +232,6 @@ async function open(main, session, study, options) {
     );
   } else show(chooser, h("option", { value: "" }, "no other study"));
 
-  const data = await findings.load();
   try {
     await current.load(study.id, { small });
     if (findings.items.length) findings.choose(0);
@@ -282,7 +282,7 @@ async function open(main, session, study, options) {
   };
 }
 
-function drawFacts(place, study, result, documents) {
+function drawFacts(place, study, result, documents, guidelines) {
   const risk = result.cancer_probability;
   const headline =
     risk.value === null
@@ -292,12 +292,6 @@ function drawFacts(place, study, result, documents) {
           h("p", {}, `probability of lung cancer, ${words.percent(risk.low)} to ${words.percent(risk.high)}`),
         ];
   const scope = result.scope;
-  const guidelines = Object.entries(result.guidelines)
-    .filter(([, said]) => said && (said.category || said.recommendation))
-    .map(([name, said]) => [
-      h("dt", {}, { lung_rads: "Lung-RADS", fleischner: "Fleischner", brock: "Brock", mayo: "Mayo" }[name] ?? name),
-      h("dd", {}, [said.category, said.recommendation].filter(Boolean).join(": ")),
-    ]);
   const notices = result.notices.map((notice) => h("li", {}, notice.message));
   show(
     place,
@@ -306,7 +300,7 @@ function drawFacts(place, study, result, documents) {
     scope.in_scope
       ? h("p", { className: "scope good" }, "in scope")
       : h("p", { className: "scope warn" }, `out of scope: ${scope.reasons.join(" ")}`),
-    guidelines.length ? h("dl", {}, guidelines) : null,
+    guidelinesOf(guidelines),
     notices.length
       ? h("details", {}, h("summary", {}, `${notices.length} notice${notices.length === 1 ? "" : "s"}`), h("ul", {}, notices))
       : null,
@@ -316,6 +310,33 @@ function drawFacts(place, study, result, documents) {
       documents.map((item) =>
         h("a", { href: document_(study.id, item.format), target: "_blank", rel: "noopener" }, item.format.toUpperCase()),
       ),
+    ),
+  );
+}
+
+// What guidelines say, and at the same glance what they leave open: never the one alone.
+function guidelinesOf(guidelines) {
+  if (guidelines === null) {
+    return h("p", { className: "quiet" }, "Guidelines are not given, because the scan is out of scope.");
+  }
+  return guidelines.map((said) =>
+    h(
+      "section",
+      { className: "guideline", "aria-label": said.title },
+      h("h2", {}, `${said.title}: ${said.headline}`),
+      said.why_not ? h("p", { className: "quiet" }, said.why_not) : null,
+      said.possible.length === 1 ? h("p", { className: "open" }, `possible: ${said.possible[0]}`) : null,
+      said.possible.length > 1
+        ? h("div", { className: "open" }, h("p", { className: "quiet" }, "possible"), h("ul", {}, said.possible.map((text) => h("li", {}, text))))
+        : null,
+      said.grounds.length
+        ? h(
+            "details",
+            {},
+            h("summary", {}, "why"),
+            h("dl", {}, said.grounds.map(({ name, text }) => [h("dt", {}, name), h("dd", {}, text)])),
+          )
+        : null,
     ),
   );
 }

@@ -37,6 +37,13 @@ export function left(seconds) {
 // A patient is known by a few digits of a keyed digest, never by name.
 export const patient = (digest) => (digest ? digest.slice(0, 6).toUpperCase() : "–");
 
+// The category of a nodule, with those that size or kind in doubt leave possible.
+export function category(said) {
+  if (!said) return null;
+  const range = said.possible && said.possible !== said.category ? ` (${said.possible} where size or kind is in doubt)` : "";
+  return `Lung-RADS ${said.category}${range}`;
+}
+
 const STAGES = {
   start: "starting",
   read: "reading the slices",
