@@ -1,6 +1,7 @@
 """Fleischner 2017: every cell of its tables, its edges, and who is left out."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -162,19 +163,45 @@ def test_a_solid_part_that_is_not_known_leaves_both_advices(months, on):
     assert "solid part" not in grown.missing
 
 
-def test_of_diameter_and_volume_the_diameter_counts_and_the_rule_says_so():
-    # 7 mm is 6 to 8 mm; 300 mm³ would be above 250 mm³
+def test_of_diameter_and_volume_the_diameter_decides_and_the_rule_says_so():
+    # 7 mm is 6 to 8 mm; 300 mm³ is above 250 mm³
     both = FoundNodule(kind="solid", diameter_mm=7.0, volume_mm3=300.0)
     said = fleischner(both, risk="low")
     assert said.recommendation == advice("solid", 7.0)
-    assert "7 mm (by diameter, not by the volume of 300 mm³): 6 to 8 mm" in said.rule
-    later = fleischner_later(both, prior_mm=7.0, months=6)
-    assert "not by the volume of 300 mm³" in later.rule
-    glass = FoundNodule(kind="ground-glass", diameter_mm=7.0, volume_mm3=300.0)
-    assert "(by diameter, not by" in fleischner(glass).rule
+    assert said.possible == (advice("solid", 7.0), advice("solid", 9.0))
+    assert "7 mm: 6 to 8 mm -> CT at 6" in said.rule
+    assert said.rule.endswith(
+        "; the diameter decides, by the volume of 300 mm³ single solid, low risk, "
+        "300 mm³: > 250 mm³ -> consider CT at 3 months, PET/CT, or tissue sampling"
+    )
     for one in ({"diameter_mm": 7.0}, {"volume_mm3": 300.0}):
         alone = fleischner(FoundNodule(kind="solid", **one), risk="low")
-        assert "by diameter" not in alone.rule
+        assert "decides" not in alone.rule
+        assert len(alone.possible) == 1
+
+
+def test_a_volume_that_leads_to_the_same_changes_nothing_but_the_rule():
+    for kind, volume in (("solid", 180.0), ("ground-glass", 300.0)):  # glass: >= 6 mm
+        both = FoundNodule(kind=kind, diameter_mm=7.0, volume_mm3=volume)
+        alone = FoundNodule(kind=kind, diameter_mm=7.0)
+        said, before = fleischner(both), fleischner(alone)
+        added = f"; the diameter decides, by the volume of {volume:g} mm³ the same"
+        assert said == replace(before, rule=before.rule + added)
+        later = fleischner_later(both, prior_mm=7.0, months=6)
+        before = fleischner_later(alone, prior_mm=7.0, months=6)
+        assert later == replace(before, rule=before.rule + added)
+
+
+def test_at_a_follow_up_a_volume_may_say_that_a_stable_nodule_is_small():
+    # 6 mm is followed on; 90 mm³ is below 100 mm³, which needs nothing
+    nodule = FoundNodule(kind="solid", diameter_mm=6.0, volume_mm3=90.0)
+    said = fleischner_later(nodule, prior_mm=6.0, months=6)
+    assert said.recommendation == "CT at 18 to 24 months after the first"
+    assert said.possible == (said.recommendation, "no routine follow-up")
+    assert "by the volume of 90 mm³ no routine follow-up" in said.rule
+    # of growth one volume tells nothing
+    grown = fleischner_later(nodule, prior_mm=4.0, months=6)
+    assert len(grown.possible) == 1
 
 
 def test_several_small_subsolid_nodules_are_followed_on():

@@ -283,3 +283,139 @@ def test_the_error_of_a_size_judges_both_ends():
         judge_sizes(ScreeningFinding(kind="solid", volume_mm3=200.0), error_mm=1.0)
     with pytest.raises(InputError, match="error of measurement"):
         judge_sizes(part, error_mm=-1.0)
+
+
+def both(**given):
+    return judge_finding(ScreeningFinding(**given))
+
+
+def test_a_volume_that_agrees_with_the_diameter_is_said_to():
+    # 7 mm: 6 to 8 mm; 180 mm³: 113 to 268 mm³; both 3
+    said = both(kind="solid", diameter_mm=7.0, volume_mm3=180.0)
+    assert (said.category, said.by_volume) == ("3", "3")
+    assert said.rule == (
+        "solid, baseline, 7 mm mean diameter: >= 6 and < 8 mm -> 3; the diameter "
+        "decides, by the volume of 180 mm³ it is the same"
+    )
+    exam = judge_exam(
+        [ScreeningFinding(kind="solid", diameter_mm=7.0, volume_mm3=180.0)]
+    )
+    assert exam.possible == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "decides", "other"),
+    [
+        ({"kind": "solid", "diameter_mm": 7.9, "volume_mm3": 268}, "3", "4A"),
+        ({"kind": "solid", "diameter_mm": 8.0, "volume_mm3": 267}, "4A", "3"),
+        (
+            {"kind": "solid", "status": "new", "diameter_mm": 3, "volume_mm3": 34},
+            "2",
+            "3",
+        ),
+        ({"kind": "ground-glass", "diameter_mm": 30, "volume_mm3": 14136}, "3", "2"),
+        (
+            {
+                "kind": "part-solid",
+                "diameter_mm": 9,
+                "solid_mm": 5.9,
+                "solid_volume_mm3": 113,
+            },
+            "3",
+            "4A",
+        ),
+        (
+            {
+                "kind": "airway",
+                "airway": "subsegmental",
+                "status": "growing",
+                "diameter_mm": 7,
+                "volume_mm3": 268,
+            },
+            "4A",
+            "4B",
+        ),
+        (
+            {
+                "kind": "solid",
+                "diameter_mm": 9,
+                "juxtapleural": True,
+                "volume_mm3": 524,
+            },
+            "2",
+            "4A",
+        ),
+        # 4X by diameter only: category 2 stays 2
+        (
+            {
+                "kind": "solid",
+                "diameter_mm": 6,
+                "volume_mm3": 112,
+                "suspicious": ("spiculation",),
+            },
+            "4X",
+            "2",
+        ),
+    ],
+)
+def test_a_volume_that_disagrees_is_told_and_the_diameter_decides(
+    given, decides, other
+):
+    said = both(**given)
+    assert (said.category, said.by_volume) == (decides, other)
+    assert said.rule.endswith(f"it would be {other}")
+    exam = judge_exam([ScreeningFinding(**given)])
+    assert exam.category == decides
+    low, high = sorted((decides, other))
+    assert exam.possible == f"{low} to {high}"
+
+
+def test_an_examination_may_be_between_what_its_diameters_and_volumes_say():
+    # the first is 3 or 4A, the second 4A: 4A anyway; without the second 3 or 4A
+    doubtful = ScreeningFinding(kind="solid", diameter_mm=7.9, volume_mm3=268)
+    sure = ScreeningFinding(kind="solid", diameter_mm=9.0)
+    assert judge_exam([doubtful, sure]).possible == ""
+    assert judge_exam([doubtful, doubtful]).possible == "3 to 4A"
+    assert judge_exam([doubtful], incomplete="prior CT awaited").possible == ""
+
+
+def test_where_no_size_decides_none_is_said_to():
+    sizes = {"diameter_mm": 7.0, "volume_mm3": 300.0}
+    for kind in (
+        {"kind": "benign"},
+        {"kind": "airway", "airway": "segmental"},
+        {"kind": "airway", "airway": "subsegmental"},
+        {"kind": "cyst", "cyst": "multilocular"},
+    ):
+        said = both(**kind, **sizes)
+        assert "decides" not in said.rule
+        assert said.by_volume is None
+
+
+def test_a_volume_that_needs_a_solid_part_says_so():
+    # 5.9 mm in all is 2 without a solid part; 113 mm³ would ask for one
+    said = both(kind="part-solid", diameter_mm=5.9, volume_mm3=113.0)
+    assert (said.category, said.by_volume) == ("2", None)
+    assert "113 mm³ it hangs on the solid part, which is not given" in said.rule
+
+
+def test_at_a_follow_up_a_volume_counts_as_crossed_where_it_is_higher_than_before():
+    given = {"kind": "solid", "status": "stable", "diameter_mm": 7.0}
+    given |= {"prior_category": "3", "prior_months": 6, "prior_diameter_mm": 7.0}
+    assert both(**given, volume_mm3=200).by_volume == "2"  # steps down, as by diameter
+    assert both(**given, volume_mm3=300).by_volume == "4A"
+    # the diameter crossed 6 mm: both are judged anew, and 110 mm³ is still below 113
+    crossed = given | {"prior_category": "2", "prior_diameter_mm": 5.9}
+    said = both(**crossed | {"diameter_mm": 6.0}, volume_mm3=110)
+    assert (said.category, said.by_volume) == ("3", "2")
+
+
+def test_the_error_of_a_diameter_says_nothing_of_a_volume():
+    finding = ScreeningFinding(kind="solid", diameter_mm=7.0, volume_mm3=300.0)
+    for verdict in judge_sizes(finding, error_mm=1.2):
+        assert verdict.by_volume is None
+
+
+def test_a_solid_part_larger_than_the_whole_is_refused_by_volume_too():
+    with pytest.raises(InputError, match=r"\(200 mm³\) is larger"):
+        ScreeningFinding(kind="part-solid", volume_mm3=150.0, solid_volume_mm3=200.0)

@@ -48,6 +48,9 @@ def add_risk(commands: Commands) -> list[argparse.ArgumentParser]:
     return list(models.choices.values())
 
 
+_VOLUME = "beside a diameter, which decides, it is said whether it would differ"
+
+
 def _flag(command: argparse.ArgumentParser, name: str, text: str) -> None:
     command.add_argument(name, action=argparse.BooleanOptionalAction, help=text)
 
@@ -221,7 +224,7 @@ def _add_lungrads(models: Commands) -> None:
         metavar="MM",
         help="of the solid part",
     )
-    command.add_argument("--volume-mm3", type=float, metavar="MM3")
+    command.add_argument("--volume-mm3", type=float, metavar="MM3", help=_VOLUME)
     command.add_argument("--solid-volume-mm3", type=float, metavar="MM3")
     command.add_argument(
         "--juxtapleural",
@@ -298,7 +301,7 @@ def _add_fleischner(models: Commands) -> None:
     _add_patient(command)
     command.add_argument("--kind", choices=KINDS, required=True)
     command.add_argument("--diameter-mm", type=float, metavar="MM", help="mean of axes")
-    command.add_argument("--volume-mm3", type=float, metavar="MM3")
+    command.add_argument("--volume-mm3", type=float, metavar="MM3", help=_VOLUME)
     command.add_argument("--solid-mm", type=float, metavar="MM", help="the solid part")
     command.add_argument("--multiple", action="store_true", help="more than one nodule")
     command.add_argument("--risk", choices=("low", "high"), help="of the patient")

@@ -11,7 +11,7 @@ Sources:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from hilum.clinical.facts import Facts
@@ -89,7 +89,8 @@ class Fleischner(Record):
     Attributes:
         recommendation: In its words; None when it hangs on a fact that is missing.
         rule: The rule that fired, with the numbers.
-        possible: What it would be over all that is missing.
+        possible: What it would be over all that is missing, and by a volume that was
+            given beside the diameter.
         population: For whom it is meant.
         missing: Names of the facts that were not told.
     """
@@ -109,7 +110,7 @@ class FoundNodule(Record):
         kind: Solid, part-solid or ground-glass.
         diameter_mm: Mean of long and short axis.
         volume_mm3: In place of the diameter; where both are given the diameter
-            counts, and the rule says so.
+            counts, and the rule says so and whether the volume would lead elsewhere.
         solid_mm: Diameter of the solid part of a part-solid nodule; None: not known.
         multiple: There is more than one.
 
@@ -170,32 +171,41 @@ consider CT at 18 to 24 months'
     _check(facts)
     if risk not in (None, "low", "high"):
         raise InputError(f"Risk must be low or high; got {risk!r}.")
+    said, advice = _schedule(nodule, risk)
+    possible, by_volume = advice, _by_volume(nodule)
+    if by_volume is not None:
+        other, more = _schedule(by_volume, risk)
+        possible = tuple(dict.fromkeys(advice + more))
+        said += _beside(nodule, "the same" if possible == advice else other)
+    unknown = ("risk",) if nodule.kind == "solid" and not risk else ()
+    return Fleischner(
+        recommendation=advice[0] if len(advice) == 1 else None,
+        rule=said,
+        possible=possible,
+        missing=facts.missing_of(_ASKED) + unknown,
+    )
+
+
+def _schedule(
+    nodule: FoundNodule, risk: RiskGroup | None
+) -> tuple[str, tuple[str, ...]]:
+    """Give the rule that fires at first sight, and its advice for each risk."""
     step, said = _step(nodule)
     number = "multiple" if nodule.multiple else "single"
-    missing = facts.missing_of(_ASKED)
     if nodule.kind == "solid":
         groups: tuple[RiskGroup, ...] = (risk,) if risk else ("low", "high")
-        possible = tuple(
-            dict.fromkeys(_SOLID[nodule.multiple, g][step] for g in groups)
-        )
-        missing += () if risk else ("risk",)
+        advice = tuple(dict.fromkeys(_SOLID[nodule.multiple, g][step] for g in groups))
         head = f"{number} solid, {risk or 'unknown'} risk"
     else:
         table = _MANY if nodule.multiple else _GLASS
         if not nodule.multiple and nodule.kind == "part-solid":
             table = _PART
-        possible = (table[min(step, 1)],)
+        advice = (table[min(step, 1)],)
         head = f"{number} {'subsolid' if nodule.multiple else nodule.kind}"
         said = said if step == 0 else said.split(": ")[0] + ": >= 6 mm (100 mm³)"
     if step and _large_part(nodule):
         head += _PART_SAID.format(_whole(nodule.solid_mm or 0.0))
-    rule = f"{head}, {said} -> {' or '.join(possible)}"
-    return Fleischner(
-        recommendation=possible[0] if len(possible) == 1 else None,
-        rule=rule,
-        possible=possible,
-        missing=missing,
-    )
+    return f"{head}, {said} -> {' or '.join(advice)}", advice
 
 
 def fleischner_later(
@@ -236,17 +246,22 @@ def fleischner_later(
     if now_mm is None:
         raise InputError("A nodule that is followed up needs its mean diameter.")
     more = _growth_mm((prior_mm, now_mm), (prior_solid_mm, nodule.solid_mm))
-    said = "smaller" if more <= -GROWTH_MM else "stable"
-    possible = _when_stable(nodule, months)
-    if more >= GROWTH_MM:
-        said, possible = f"grown by {more:g} mm", (_GROWN,)
+    grown = more >= GROWTH_MM
+    said = f"grown by {more:g} mm" if grown else "stable"
+    said = "smaller" if more <= -GROWTH_MM else said
+    advice = (_GROWN,) if grown else _when_stable(nodule, months)
     head = f"{nodule.kind}, {prior_mm:.1f} to {now_mm:.1f} mm in {months:.1f} months"
-    head += _unused(nodule)
-    advice = " or ".join(possible)
-    part = ("solid part",) if len(possible) > 1 else ()
+    rule = f"{head}: {said} (growth: {GROWTH_MM:g} mm or more) -> {' or '.join(advice)}"
+    possible, by_volume = advice, _by_volume(nodule)
+    if by_volume is not None:  # without that of the prior it tells nothing of growth
+        others = () if grown else _when_stable(by_volume, months)
+        possible = tuple(dict.fromkeys(advice + others))
+        same = possible == advice
+        rule += _beside(nodule, "the same" if same else " or ".join(others))
+    part = ("solid part",) if len(advice) > 1 else ()
     return Fleischner(
-        recommendation=possible[0] if len(possible) == 1 else None,
-        rule=f"{head}: {said} (growth: {GROWTH_MM:g} mm or more) -> {advice}",
+        recommendation=advice[0] if len(advice) == 1 else None,
+        rule=rule,
         possible=possible,
         missing=(*facts.missing_of(_ASKED), *part, "CT before the prior"),
     )
@@ -331,7 +346,7 @@ def _step(nodule: FoundNodule) -> tuple[int, str]:
         value, unit, low, high = round_half_up(nodule.diameter_mm, "1"), "mm", 6, 8
     else:
         value, unit, low, high = nodule.volume_mm3 or 0.0, "mm³", 100, 250
-    size = f"{value:g} {unit}{_unused(nodule)}"
+    size = f"{value:g} {unit}"
     if value < low:
         return 0, f"{size}: < {low} {unit}"
     if value <= high:
@@ -339,8 +354,13 @@ def _step(nodule: FoundNodule) -> tuple[int, str]:
     return 2, f"{size}: > {high} {unit}"
 
 
-def _unused(nodule: FoundNodule) -> str:
-    """Say that a volume was given beside the diameter, which counts."""
+def _by_volume(nodule: FoundNodule) -> FoundNodule | None:
+    """Take a nodule that has both sizes by its volume; None: it has one."""
     if nodule.diameter_mm is None or nodule.volume_mm3 is None:
-        return ""
-    return f" (by diameter, not by the volume of {nodule.volume_mm3:g} mm³)"
+        return None
+    return replace(nodule, diameter_mm=None)
+
+
+def _beside(nodule: FoundNodule, what: str) -> str:
+    """Say what a volume that was given beside the diameter would lead to."""
+    return f"; the diameter decides, by the volume of {nodule.volume_mm3:g} mm³ {what}"

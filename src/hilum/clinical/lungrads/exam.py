@@ -34,6 +34,8 @@ class LungRads(Record):
         category: 0 to 4X, with "S" behind it for another significant finding.
         rule: The rule that fired, with the numbers.
         management: What it advises.
+        possible: The categories where volumes that were given beside diameters would
+            give another one, as a range; empty where they would not.
         findings: The verdict on each finding, in their order.
         population: For whom it is meant.
     """
@@ -41,6 +43,7 @@ class LungRads(Record):
     category: str
     rule: str
     management: str
+    possible: str = ""
     findings: tuple[Verdict, ...] = ()
     population: str = POPULATION
 
@@ -78,8 +81,21 @@ def judge_exam(
         category=worst.category + ("S" if other_finding else ""),
         rule=worst.rule,
         management=MANAGEMENT[worst.category],
+        possible="" if incomplete else _range_by_size(verdicts),
         findings=verdicts,
     )
+
+
+def _range_by_size(verdicts: Sequence[Verdict]) -> str:
+    """Give the categories of an examination by diameters and by volumes."""
+    if not verdicts:
+        return ""
+    pairs = [
+        sorted(ORDER.index(c) for c in (v.category, v.by_volume or v.category))
+        for v in verdicts
+    ]
+    low, high = (max(ends) for ends in zip(*pairs, strict=True))
+    return "" if low == high else f"{ORDER[low]} to {ORDER[high]}"
 
 
 def judge_range(
@@ -129,6 +145,14 @@ def judge_sizes(
         part = finding.solid_mm
         if part:  # a solid part that cannot be measured stays so
             part = min(max(part + off_mm, 0.1), size)
-        return judge_finding(replace(finding, diameter_mm=size, solid_mm=part))
+        return judge_finding(
+            replace(
+                finding,
+                diameter_mm=size,
+                solid_mm=part,
+                volume_mm3=None,  # its error is not that of the diameter
+                solid_volume_mm3=finding.solid_volume_mm3 if part is None else None,
+            )
+        )
 
     return judge(0.0), judge(-error_mm), judge(error_mm)

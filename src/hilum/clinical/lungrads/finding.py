@@ -32,8 +32,9 @@ class ScreeningFinding(Record):
         diameter_mm: Mean of long and short axis of the whole nodule; of a cyst none.
         solid_mm: Mean diameter of the solid part of a part-solid nodule; 0: too small
             to measure. Not needed below 6 mm in all.
-        volume_mm3: In place of the diameter.
-        solid_volume_mm3: In place of the diameter of the solid part.
+        volume_mm3: In place of the diameter; where both are given the diameter decides,
+            and the rule says so and what the volume would give.
+        solid_volume_mm3: In place of the diameter of the solid part, likewise.
         juxtapleural: At the pleura, smooth, and oval, lentiform or triangular.
         suspicious: What makes it more suspicious, such as "spiculation".
         prior_category: Its category at the prior; None: not known.
@@ -110,11 +111,15 @@ class ScreeningFinding(Record):
                 f"A {self.kind} nodule needs its mean diameter in mm or its volume in "
                 "mm³."
             )
-        whole, part = (self.diameter_mm, self.solid_mm)
-        if whole is not None and part is not None and part > whole:
-            raise InputError(
-                f"The solid part ({part:g} mm) is larger than the whole ({whole:g} mm)."
-            )
+        for whole, part, unit in (
+            (self.diameter_mm, self.solid_mm, "mm"),
+            (self.volume_mm3, self.solid_volume_mm3, "mm³"),
+        ):
+            if whole is not None and part is not None and part > whole:
+                raise InputError(
+                    f"The solid part ({part:g} {unit}) is larger than the whole "
+                    f"({whole:g} {unit})."
+                )
 
     def _check_prior(self) -> None:
         """Refuse a prior that contradicts the status."""

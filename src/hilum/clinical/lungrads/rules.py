@@ -12,6 +12,8 @@ Where the text of Lung-RADS leaves room, this reads it so:
 - Juxtapleural nodules are benign below 10 mm, not at 10.
 - A subsegmental airway nodule that grows is judged like a solid nodule that grows, and
   as 4A when its size is not given. A new segmental one is like one at baseline.
+- Where diameter and volume are both given the diameter decides: it is what the limits
+  are for, the volumes being those of spheres. What the volume would give is said too.
 """
 
 from __future__ import annotations
@@ -57,10 +59,13 @@ class Verdict(Record):
     Attributes:
         category: 1 to 4X.
         rule: The rule that fired, with the numbers.
+        by_volume: The category by the volume, where that was given beside the diameter
+            and does not decide; None: it was not, or its category hangs on more.
     """
 
     category: Category
     rule: str
+    by_volume: Category | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +103,65 @@ def judge_finding(finding: ScreeningFinding) -> Verdict:
         >>> judge_finding(ScreeningFinding(kind="solid", diameter_mm=8.4)).rule
         'solid, baseline, 8.4 mm mean diameter: >= 8 and < 15 mm -> 4A'
     """
-    verdict = _judge(finding)
-    if finding.status in ("stable", "decreased"):
-        verdict = _step_down(finding, verdict)
-    if finding.suspicious and verdict.category in ("3", "4A", "4B"):
-        words = ", ".join(finding.suspicious)
+    verdict = _judge_with_prior(finding)
+    other = _volumes_alone(finding)
+    if other is None:
+        return verdict
+    sizes = (finding.volume_mm3, finding.solid_volume_mm3)
+    given = " and ".join(f"{size:g}" for size in sizes if size is not None)
+    head = f"{verdict.rule}; the diameter decides, by the volume of {given} mm³"
+    try:
+        by_volume = _volume_category(other, crossed=bool(_crossed(finding)))
+    except InputError:
+        hangs = "it hangs on the solid part, which is not given"
+        return Verdict(verdict.category, f"{head} {hangs}")
+    same = by_volume == verdict.category
+    said = "it is the same" if same else f"it would be {by_volume}"
+    return Verdict(verdict.category, f"{head} {said}", by_volume)
+
+
+def _judge_with_prior(f: ScreeningFinding) -> Verdict:
+    """Judge a finding with what was before, and with what makes it 4X."""
+    verdict = _judge(f)
+    if f.status in ("stable", "decreased"):
+        verdict = _step_down(f, verdict)
+    if f.suspicious and verdict.category in ("3", "4A", "4B"):
+        words = ", ".join(f.suspicious)
         return Verdict("4X", f"{verdict.rule}; with {words} -> 4X")
     return verdict
+
+
+def _volumes_alone(f: ScreeningFinding) -> ScreeningFinding | None:
+    """Describe a finding that has both sizes by its volumes; None: it has one."""
+    whole = f.diameter_mm is not None and f.volume_mm3 is not None
+    part = f.solid_mm is not None and f.solid_volume_mm3 is not None
+    if f.kind == "part-solid" and (whole or part):
+        return replace(
+            f,
+            diameter_mm=None if whole else f.diameter_mm,
+            solid_mm=None if part else f.solid_mm,
+        )
+    by_size = f.kind in ("solid", "ground-glass") or (
+        f.airway == "subsegmental" and f.status in ("growing", "slowly-growing")
+    )
+    return replace(f, diameter_mm=None) if whole and by_size else None
+
+
+def _volume_category(f: ScreeningFinding, *, crossed: bool) -> Category:
+    """Give the category by volume.
+
+    No volume of the prior is known: one that by itself is of a higher category than
+    the prior counts as one that crossed a threshold.
+
+    Args:
+        f: With its volumes alone.
+        crossed: Whether its diameter crossed a threshold since the prior.
+    """
+    prior = f.prior_category
+    rank = ORDER.index(_judge(f).category)
+    if prior is not None and (crossed or rank > ORDER.index(_category(prior))):
+        f = replace(f, prior_category=None)
+    return _judge_with_prior(f).category
 
 
 def _judge(f: ScreeningFinding) -> Verdict:
