@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import perf_counter
 
 from hilum.clinical.facts import Facts
 from hilum.compare.comparing import compare_readings
@@ -21,13 +19,12 @@ from hilum.errors import InputError
 from hilum.findings import Assessment, Candidate, Comparison, Notice
 from hilum.outlines import Outlines
 from hilum.pipeline import Pipeline, Reading
+from hilum.pipeline.clock import Clock, Progress
 from hilum.pipeline.follow_up import follow_up
 from hilum.settings import to_table
 from hilum.sources import read_ct
 from hilum.tracking import follow
 from hilum.volume import CTVolume
-
-Progress = Callable[[str], None]
 
 _DAYS_A_YEAR = 365.25
 _YOUNGEST_YEARS = 18.0
@@ -130,40 +127,36 @@ def compare_volumes(
     days, doubts = check_pair(
         prior, current, days=options.days, same_patient=options.same_patient
     )
-    start = perf_counter()
-    progress("prior")
-    before = pipeline.read(prior, facts=_younger(facts, days))
-    prior_s = perf_counter() - start
+    clock = Clock(progress)
+    with clock("prior"):
+        before = pipeline.read(prior, facts=_younger(facts, days))
     now = pipeline.read(current, facts=facts, force=force, progress=progress)
-    start = perf_counter()
-    progress("registration")
-    registration = options.register(
-        (now.volume, now.lungs), (before.volume, before.lungs)
-    )
-    alignment = judge_alignment(registration)
-    doubts += check_alignment(
-        alignment, (prior.patient, current.patient), same_patient=options.same_patient
-    )
-    registration_s = perf_counter() - start
-    start = perf_counter()
-    progress("compare")
-    comparison = compare_readings(
-        before,
-        now,
-        registration=registration,
-        alignment=alignment,
-        days=days,
-        measure=pipeline.measure,
-    )
-    compare_s = perf_counter() - start
-    seconds = {"prior": prior_s, "registration": registration_s, "compare": compare_s}
+    with clock("registration"):
+        registration = options.register(
+            (now.volume, now.lungs), (before.volume, before.lungs)
+        )
+        alignment = judge_alignment(registration)
+        doubts += check_alignment(
+            alignment,
+            (prior.patient, current.patient),
+            same_patient=options.same_patient,
+        )
+    with clock("compare"):
+        comparison = compare_readings(
+            before,
+            now,
+            registration=registration,
+            alignment=alignment,
+            days=days,
+            measure=pipeline.measure,
+        )
     doubts += _scope_doubt(before) + growth_doubts(comparison)
     result = _with_comparison(now, comparison, facts, doubts)
     result = follow(result, before.assessment, comparison.matches)
     return PairResult(
         current,
         before.assessment,
-        _with_provenance(result, options, seconds),
+        _with_provenance(result, options, clock.seconds),
         comparison,
         now.outlines,
         now.candidates,
@@ -203,9 +196,8 @@ def _with_provenance(
     result: Assessment, options: PairOptions, seconds: dict[str, float]
 ) -> Assessment:
     run = result.provenance
-    timings_s = {k: round(v, 3) for k, v in seconds.items()}
     settings = {**run.settings, "registration": to_table(options.register)}
-    run = replace(run, settings=settings, timings_s={**run.timings_s, **timings_s})
+    run = replace(run, settings=settings, timings_s={**run.timings_s, **seconds})
     return replace(result, provenance=run)
 
 

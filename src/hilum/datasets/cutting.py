@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -90,6 +90,16 @@ def cut_nodules(
                 continue
             _write_table(done, list(_cut_case(case, volume, reading, out)))
         rows += read_rows(done, ("file",))
+    _refuse_none(rows, left_out, data)
+    write_left_out(left_out, out)
+    _write_table(out / "nodules.csv", rows)
+    return len(rows)
+
+
+def _refuse_none(
+    rows: Sequence[dict[str, str]], left_out: Sequence[LeftOut], data: DataSet
+) -> None:
+    """Refuse a data set of which no nodule came, saying whose fault that is."""
     if not rows and left_out:
         raise InputError(
             f"{len(left_out)} of {len(data)} scans cannot be read, and the others have "
@@ -100,9 +110,6 @@ def cut_nodules(
             f"The readers outlined no nodule in the {len(data)} scans of "
             f"`{name_of(data.folder)}`. Are the reader files of other scans?"
         )
-    write_left_out(left_out, out)
-    _write_table(out / "nodules.csv", rows)
-    return len(rows)
 
 
 def _cut_case(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hilum.findings import (
     Candidate,
     Guidelines,
     Nodule,
+    Notice,
     Probability,
     Provenance,
 )
@@ -183,30 +185,16 @@ class Pipeline:
             selected = self.selection(candidates)
         with clock("measure"):
             found = drop_repeats(self.measure.measure(volume, selected, lungs))
-            measured = tuple(m.nodule for m in found)
             doubts += tuple(notice for m in found for notice in m.notices)
         with clock("malignancy"):
-            shown = tuple(m.shown for m in found)
-            rated = self.malignancy(volume, measured, shown)
-            order = sorted(range(len(rated)), key=lambda i: -rated[i].suspicion)
-            nodules = tuple(rated[i] for i in order)
-            outlines = Outlines(
-                volume.series_uid,
-                tuple(found[i].mask for i in order),
-                lungs,
-                tuple(shown[i] for i in order),
-            )
+            nodules, outlines = self._ranked(volume, found, lungs)
             if given:
                 doubts += rating_notices(nodules) + kind_notices(nodules)
         with clock("patient"):
             clinical = self.brock(nodules, facts)
             looks = tuple(nodule.malignancy for nodule in nodules)
             risk = self.patient(clinical, looks) if given else Probability.UNKNOWN
-            doubts += tuple(
-                notice
-                for notice in brock_notices(nodules, facts)
-                if given or notice.code == MASS_NOTICE
-            )
+            doubts += _brock_doubts(nodules, facts, given=given)
             doubts += patient_notices(
                 scope, force=force, calibrated_on=self.patient.calibrated_on()
             )
@@ -226,6 +214,21 @@ class Pipeline:
             ),
         )
         return Reading(volume, lungs, candidates, found, assessment, outlines)
+
+    def _ranked(
+        self, volume: CTVolume, found: Sequence[Measurement], lungs: Mask
+    ) -> tuple[tuple[Nodule, ...], Outlines]:
+        """Rate the nodules; give the most suspicious first, with their voxels."""
+        shown = tuple(m.shown for m in found)
+        rated = self.malignancy(volume, tuple(m.nodule for m in found), shown)
+        order = sorted(range(len(rated)), key=lambda i: -rated[i].suspicion)
+        outlines = Outlines(
+            volume.series_uid,
+            tuple(found[i].mask for i in order),
+            lungs,
+            tuple(shown[i] for i in order),
+        )
+        return tuple(rated[i] for i in order), outlines
 
     def _digests(self, nodules: tuple[Nodule, ...]) -> dict[str, str]:
         """Give the SHA-256 of each file of the weights that were used."""
@@ -367,6 +370,14 @@ def describe_source(volume: CTVolume) -> dict[str, Any]:
         "spacing_mm": [round(s, 4) for s in volume.grid.spacing_mm],
         "acquisition": volume.acquisition.to_json(),
     }
+
+
+def _brock_doubts(
+    nodules: Sequence[Nodule], facts: Facts, *, given: bool
+) -> tuple[Notice, ...]:
+    """Say where the Brock model does not hold; of what is not given, a mass alone."""
+    said = brock_notices(tuple(nodules), facts)
+    return tuple(n for n in said if given or n.code == MASS_NOTICE)
 
 
 def _without_malignancy(nodules: tuple[Nodule, ...]) -> tuple[Nodule, ...]:

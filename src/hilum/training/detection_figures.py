@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from hilum.stages.lungs import LungSegmenter
 from hilum.stages.nodules import NoduleDetector
 
 _POINT = ("seriesuid", "coordX", "coordY", "coordZ")
+_Row = tuple[object, ...]
 
 
 def deal_patients(
@@ -77,47 +78,64 @@ def judge_detectors(
     Raises:
         InputError: None of the scans can be read.
     """
-    marks: list[tuple[object, ...]] = []
-    judged: list[ScanCase] = []
     without = list(left_out)
+    marks: list[_Row] = []
+    judged: list[ScanCase] = []
+
+    def tell(item: LeftOut) -> None:
+        without.append(item)
+        told(item)
+
     for patients, path in networks:
-        detect = NoduleDetector(weights=str(path))
-        for case in (c for c in cases if c.patient in patients):
-            uid = case.series_uid if case.source.is_dir() else None
-            try:
-                volume = read_ct(case.source, series_uid=uid)
-            except InputError as error:
-                without.append(LeftOut(case.series_uid, "unreadable", str(error)))
-                told(without[-1])
-                continue
-            found = detect(volume, LungSegmenter()(volume))
-            marks += [(case.series_uid, *c.center_mm, c.score) for c in found]
+        unseen = [case for case in cases if case.patient in patients]
+        for case, rows in _detected(unseen, NoduleDetector(weights=str(path)), tell):
             judged.append(case)
+            marks += rows
     if not judged:
         raise InputError(
             f"None of the {len(cases)} scans can be read any more, so nothing can be "
             "judged. The networks are trained: bring the scans back, and call again."
         )
-    truth = out / "truth"
-    with writing(truth):
-        truth.mkdir(parents=True, exist_ok=True)
-    rows = [(a.readers, (a.series_uid, *a.center_mm, a.diameter_mm))
-            for c in judged for a in c.annotations]  # fmt: skip
-    sure = [row for readers, row in rows if readers >= CERTAIN_READERS]
-    unsure = [row for readers, row in rows if readers < CERTAIN_READERS]
-    _write(truth / "annotations.csv", (*_POINT, "diameter_mm"), sure)
-    _write(truth / "annotations_excluded.csv", (*_POINT, "diameter_mm"), unsure)
-    _write(truth / "seriesuids.csv", ("seriesuid",), [(c.series_uid,) for c in judged])
+    nodules = _write_truth(judged, out / "truth")
     _write(out / "predictions.csv", (*_POINT, "probability"), marks)
-    figures: dict[str, Any] = {"scans": len(judged), "nodules": len(sure), "cpm": None}
+    figures: dict[str, Any] = {"scans": len(judged), "nodules": nodules, "cpm": None}
     if marks:
         figures = evaluate_luna16(
-            truth, out / "predictions.csv", force=True, plot=out / "froc.png"
+            out / "truth", out / "predictions.csv", force=True, plot=out / "froc.png"
         ).to_json()
     figures["left_out"] = [item.to_json() for item in without]
     with replacing(out / "metrics.json") as file:
         file.write((json.dumps(figures, indent=2) + "\n").encode())
     return figures
+
+
+def _detected(
+    cases: Iterable[ScanCase], detect: NoduleDetector, told: Told
+) -> Iterator[tuple[ScanCase, list[_Row]]]:
+    """Give the scans that can be read, each with its marks as rows of a table."""
+    for case in cases:
+        uid = case.series_uid if case.source.is_dir() else None
+        try:
+            volume = read_ct(case.source, series_uid=uid)
+        except InputError as error:
+            told(LeftOut(case.series_uid, "unreadable", str(error)))
+            continue
+        found = detect(volume, LungSegmenter()(volume))
+        yield case, [(case.series_uid, *c.center_mm, c.score) for c in found]
+
+
+def _write_truth(cases: Sequence[ScanCase], folder: Path) -> int:
+    """Write what readers marked, as LUNA16 has it; give how many nodules are sure."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    rows = [(a.readers, (a.series_uid, *a.center_mm, a.diameter_mm))
+            for c in cases for a in c.annotations]  # fmt: skip
+    sure = [row for readers, row in rows if readers >= CERTAIN_READERS]
+    unsure = [row for readers, row in rows if readers < CERTAIN_READERS]
+    _write(folder / "annotations.csv", (*_POINT, "diameter_mm"), sure)
+    _write(folder / "annotations_excluded.csv", (*_POINT, "diameter_mm"), unsure)
+    _write(folder / "seriesuids.csv", ("seriesuid",), [(c.series_uid,) for c in cases])
+    return len(sure)
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

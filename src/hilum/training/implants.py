@@ -16,7 +16,7 @@ import numpy.typing as npt
 from hilum.datasets import NoduleCase, load_nodule
 from hilum.errors import InputError
 from hilum.features import signed_distance_mm, surround
-from hilum.space import FloatArray, Spacing
+from hilum.space import FloatArray, Index, Spacing
 from hilum.volume import HUArray
 
 SIZES_MM = (3.0, 5.0, 7.0, 10.0, 16.0, 30.0, 44.0)
@@ -137,44 +137,76 @@ def insert(
         The part with the nodule; None where too little of it would be seen, as in
         the chest wall.
     """
-    from scipy import ndimage  # noqa: PLC0415  slow to import
-
-    turn = rng.uniform(0, 2 * math.pi)
-    cos, sin = math.cos(turn), math.sin(turn)
-    mirror = np.where(rng.uniform(size=2) < 0.5, -1.0, 1.0)
-    rotation = np.array([[mirror[0], 0, 0], [0, cos, -sin], [0, sin, cos]])
-    rotation[:, 2] *= mirror[1]
     scale = implant.diameter_mm / diameter_mm
-    matrix = rotation * scale / np.array(implant.spacing_mm)[:, None]
+    matrix = _turned(rng) * scale / np.array(implant.spacing_mm)[:, None]
     sizes_mm = np.array(implant.rise_hu.shape) * implant.spacing_mm
     reach = math.ceil(np.linalg.norm(sizes_mm) / 2 / scale) + 1
     low = np.maximum(np.floor(center).astype(int) - reach, 0)
     high = np.minimum(np.ceil(center).astype(int) + reach + 1, hu.shape)
     if (high <= low).any():
         return None
-    rise = ndimage.affine_transform(
-        implant.rise_hu,
-        matrix,
-        implant.center + matrix @ (low - center),
-        output_shape=tuple((high - low).tolist()),
-        order=1,
-        mode="constant",
-    )
+    start = implant.center + matrix @ (low - center)
+    rise = _resampled(implant.rise_hu, matrix, start, tuple((high - low).tolist()))
     if implant.spacing_mm[0] / scale < 0.8 * slice_mm:
-        rise = ndimage.uniform_filter1d(rise, max(1, round(slice_mm)), axis=0)
+        rise = _averaged(rise, max(1, round(slice_mm)))
     if rng.uniform() < _FAINT:
         rise *= rng.uniform(*_FAINTNESS)
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    out = hu.copy()
     host = hu[box].astype(np.float32)
-    air = float(np.median(host[host < -500])) if (host < -500).any() else -850.0
-    nodule = air + rise
-    if rng.uniform() < 0.5:
-        cap = np.maximum(np.maximum(host, nodule), _SOFT_TISSUE_HU)
-        mixed = np.minimum(host + rise, cap)
-    else:
-        mixed = np.where(rise > 0, np.maximum(host, nodule), host)
+    mixed = _mixed(host, rise, rng)
     if (mixed - host).sum() < _LEAST_SEEN * rise.sum():
         return None
+    out = hu.copy()
     out[box] = np.rint(mixed).astype(np.int16)
     return out
+
+
+def _turned(rng: np.random.Generator) -> FloatArray:
+    """Draw a turn about the axis of the body, perhaps mirrored, as a matrix."""
+    turn = rng.uniform(0, 2 * math.pi)
+    cos, sin = math.cos(turn), math.sin(turn)
+    mirror = np.where(rng.uniform(size=2) < 0.5, -1.0, 1.0)
+    rotation = np.array([[mirror[0], 0, 0], [0, cos, -sin], [0, sin, cos]])
+    rotation[:, 2] *= mirror[1]
+    return rotation
+
+
+def _resampled(
+    rise_hu: Float32Array, matrix: FloatArray, start: FloatArray, shape: Index
+) -> Float32Array:
+    """Sample what a nodule adds on another grid.
+
+    Args:
+        rise_hu: On its own grid.
+        matrix: From the other grid to it, in voxels.
+        start: Where the other one starts in it.
+        shape: Of the other one.
+    """
+    from scipy import ndimage  # noqa: PLC0415  slow to import
+
+    found: Float32Array = ndimage.affine_transform(
+        rise_hu, matrix, start, output_shape=shape, order=1, mode="constant"
+    )
+    return found
+
+
+def _averaged(rise_hu: Float32Array, slices: int) -> Float32Array:
+    """Average over so many slices of 1 mm, as a thicker slice does."""
+    from scipy import ndimage  # noqa: PLC0415  slow to import
+
+    found: Float32Array = ndimage.uniform_filter1d(rise_hu, slices, axis=0)
+    return found
+
+
+def _mixed(
+    host: Float32Array, rise_hu: Float32Array, rng: np.random.Generator
+) -> Float32Array:
+    """Draw how lung and nodule are brought together, and do it."""
+    air = float(np.median(host[host < -500])) if (host < -500).any() else -850.0
+    nodule = air + rise_hu
+    if rng.uniform() < 0.5:
+        cap = np.maximum(np.maximum(host, nodule), _SOFT_TISSUE_HU)
+        mixed: Float32Array = np.minimum(host + rise_hu, cap)
+    else:
+        mixed = np.where(rise_hu > 0, np.maximum(host, nodule), host)
+    return mixed

@@ -61,6 +61,9 @@ _LEARNED = (
 _DESCRIPTION = {"run.toml", "run.json", "data.csv"}
 _PREPARED = {"scenes", "nodules"}
 """What a run prepares first: it follows from the data, whatever the settings."""
+_Row = tuple[str, str, str]
+"""Of data.csv."""
+
 _PACKAGES = ("keras", "tensorflow-cpu", "tensorflow", "numpy", "scipy")
 
 
@@ -217,43 +220,60 @@ def _describe(
     found = None if is_cut and what != "nodules" else open_dataset(data)
     digests = _digests(data, found)
     _refuse_other(out, digests)
+    layout = "nodules" if found is None else str(found.layout)
     if what == "nodules" and found is not None:
-        layout = str(found.layout)
         rows = [(c.id, c.patient, c.fold or "") for c in found]
     else:
-        cases = read_nodules(nodules_of(data, out, told=told))
-        layout = "nodules" if found is None else str(found.layout)
-        seed = settings.seed if what == "malignancy" else settings.fit.seed
-        folds = folds_by_patient(cases, settings.folds, seed).tolist()
-        rows = [(c.name, c.patient, str(f)) for c, f in zip(cases, folds, strict=True)]
-    text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerows([("id", "patient", "fold"), *rows])
-    table = text.getvalue().encode()
+        rows = _nodule_rows(what, nodules_of(data, out, told=told), settings)
+    table = _table(rows)
     gaps = () if found is None else found.gaps
+    about = {
+        "folder": str(Path(data).resolve()),
+        "layout": layout,
+        "cases": len(rows),
+        "patients": len({row[1] for row in rows}),
+        "cases_sha256": hashlib.sha256(table).hexdigest(),
+        "tables_sha256": digests,
+        "gaps": [gap.to_json() for gap in gaps],
+        "left_out": [],
+    }
     tree = {
         "hilum": __version__,
         "what": what,
         "command": list(command),
-        "data": {
-            "folder": str(Path(data).resolve()),
-            "layout": layout,
-            "cases": len(rows),
-            "patients": len({row[1] for row in rows}),
-            "cases_sha256": hashlib.sha256(table).hexdigest(),
-            "tables_sha256": digests,
-            "gaps": [gap.to_json() for gap in gaps],
-            "left_out": [],
-        },
-        "python": platform.python_version(),
-        "machine": platform.platform(),
-        "keras_backend": keras.backend.backend(),
-        "packages": _versions(),
+        "data": about,
+        **_computer(),
     }
     for name, content in (("data.csv", table), ("run.json", _json(tree))):
         with writing(out / name), replacing(out / name) as file:
             file.write(content)
     return gaps
+
+
+def _nodule_rows(what: str, folder: Path, settings: Any) -> list[_Row]:
+    """List the nodules of a folder with the fold that each falls into."""
+    cases = read_nodules(folder)
+    seed = settings.seed if what == "malignancy" else settings.fit.seed
+    folds = folds_by_patient(cases, settings.folds, seed).tolist()
+    return [(c.name, c.patient, str(f)) for c, f in zip(cases, folds, strict=True)]
+
+
+def _table(rows: Sequence[_Row]) -> bytes:
+    """Write data.csv."""
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerows([("id", "patient", "fold"), *rows])
+    return text.getvalue().encode()
+
+
+def _computer() -> dict[str, Any]:
+    """Say what it runs on, for run.json."""
+    return {
+        "python": platform.python_version(),
+        "machine": platform.platform(),
+        "keras_backend": keras.backend.backend(),
+        "packages": _versions(),
+    }
 
 
 def _note(out: Path, left_out: Sequence[LeftOut]) -> None:

@@ -16,6 +16,7 @@ from hilum.clinical.risk.estimate import (
     options,
     probability_of,
     say_sum,
+    untold,
 )
 from hilum.clinical.rounding import check_size
 from hilum.errors import InputError
@@ -203,12 +204,6 @@ def estimate_brock(
     # `options` puts no before yes, so the first is the one of all that was not told
     first, risks = possible[0], [brock(f) for f in possible]
     told = facts.age_years is not None and facts.sex is not None
-    missing = [*facts.missing_of(BROCK_FACTS)]
-    missing += [
-        name
-        for name, fact in (("upper_lobe", upper_lobe), ("spiculation", spiculation))
-        if fact is None
-    ]
     return RiskEstimate(
         model=f"Brock (PanCan) 2b, {_PAPER}",
         probability=risks[0] if told else None,
@@ -216,7 +211,10 @@ def estimate_brock(
         high=max(risks),
         rule=say_sum(_terms(first)) if told else "age or sex is not known: a range",
         population=BROCK_POPULATION,
-        missing=tuple(missing),
+        missing=(
+            *facts.missing_of(BROCK_FACTS),
+            *untold(upper_lobe=upper_lobe, spiculation=spiculation),
+        ),
         doubts=brock_doubts(facts),
     )
 

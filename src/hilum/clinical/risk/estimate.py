@@ -99,6 +99,16 @@ def say_sum(terms: Iterable[Term]) -> str:
     return f"{text} = {logit_of(terms):.4f}; p = {probability_of(terms):.4g}"
 
 
+def untold(**facts: bool | None) -> tuple[str, ...]:
+    """Give the names of those facts of a nodule that were not told.
+
+    Example:
+        >>> untold(upper_lobe=None, spiculation=False)
+        ('upper_lobe',)
+    """
+    return tuple(name for name, fact in facts.items() if fact is None)
+
+
 def options(fact: bool | None) -> tuple[bool, ...]:
     """Give what a fact could be."""
     return (False, True) if fact is None else (fact,)

@@ -14,6 +14,7 @@ from hilum.clinical.risk.estimate import (
     options,
     probability_of,
     say_sum,
+    untold,
 )
 from hilum.errors import InputError
 from hilum.findings import Record
@@ -106,8 +107,35 @@ def estimate_mayo(
             "The Mayo model does not hold for a patient with a cancer now or within 5 "
             "years. Such a nodule is judged as a possible metastasis."
         )
+    possible = _possible(
+        facts, diameter_mm, upper_lobe=upper_lobe, spiculation=spiculation
+    )
+    told = facts.age_years is not None
+    risks = [mayo(f) for f in possible]
+    return RiskEstimate(
+        model="Mayo, Swensen et al., Arch Intern Med 1997;157:849",
+        probability=risks[0] if told else None,
+        low=min(risks),
+        high=max(risks),
+        rule=say_sum(_terms(possible[0])) if told else "age is not known: a range",
+        population=_MAYO_POPULATION,
+        missing=(
+            *facts.missing_of(MAYO_FACTS),
+            *untold(upper_lobe=upper_lobe, spiculation=spiculation),
+        ),
+    )
+
+
+def _possible(
+    facts: Facts,
+    diameter_mm: float,
+    *,
+    upper_lobe: bool | None,
+    spiculation: bool | None,
+) -> list[MayoFactors]:
+    """List all that a nodule and its patient may be; every unknown fact as no first."""
     ages = MAYO_AGES_YEARS if facts.age_years is None else (facts.age_years,)
-    possible = [
+    return [
         MayoFactors(
             age_years=age,
             ever_smoker=smoker,
@@ -124,23 +152,6 @@ def estimate_mayo(
             options(upper_lobe),
         )
     ]
-    told = facts.age_years is not None
-    risks = [mayo(f) for f in possible]
-    missing = [*facts.missing_of(MAYO_FACTS)]
-    missing += [
-        name
-        for name, fact in (("upper_lobe", upper_lobe), ("spiculation", spiculation))
-        if fact is None
-    ]
-    return RiskEstimate(
-        model="Mayo, Swensen et al., Arch Intern Med 1997;157:849",
-        probability=risks[0] if told else None,
-        low=min(risks),
-        high=max(risks),
-        rule=say_sum(_terms(possible[0])) if told else "age is not known: a range",
-        population=_MAYO_POPULATION,
-        missing=tuple(missing),
-    )
 
 
 def herder(mayo_probability: float, uptake: Uptake) -> float:

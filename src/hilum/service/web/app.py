@@ -66,7 +66,22 @@ def make_app(jobs: Jobs, settings: WebSettings) -> ASGIApp:
         redoc_url=None,
         separate_input_output_schemas=False,
     )
-    app.state.context = Context(
+    app.state.context = _context(jobs, settings, keys)
+    app.state.primer = App(pages, runs)
+    for routes in (routes_people, routes_studies, routes_results, routes_primer):
+        app.include_router(routes.router)
+    add_handlers(app)
+    _add_problem_schema(app)
+    _add_page(app)
+    guard = Guard(app, settings, keys)
+    app.state.needs_token = guard.needs_token
+    app.state.refuse = guard.refuse
+    return guard
+
+
+def _context(jobs: Jobs, settings: WebSettings, keys: Keys) -> Context:
+    """Gather what the routes work with."""
+    return Context(
         jobs=jobs,
         settings=settings,
         receiver=Receiver(jobs.store, settings),
@@ -76,21 +91,15 @@ def make_app(jobs: Jobs, settings: WebSettings) -> ASGIApp:
         sessions=keys.sessions,
         aligner=Aligner(jobs.store),
     )
-    app.state.primer = App(pages, runs)
-    for routes in (routes_people, routes_studies, routes_results, routes_primer):
-        app.include_router(routes.router)
-    add_handlers(app)
-    _add_problem_schema(app)
+
+
+def _add_page(app: FastAPI) -> None:
+    """Serve the page and its files."""
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
         return FileResponse(STATIC / "index.html")
-
-    guard = Guard(app, settings, keys)
-    app.state.needs_token = guard.needs_token
-    app.state.refuse = guard.refuse
-    return guard
 
 
 def _add_problem_schema(app: FastAPI) -> None:
