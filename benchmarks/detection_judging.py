@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from froc_classical import RATES, Outcome, found_at, interval_at
+from froc_classical import Outcome, found_at, interval_at
 from PIL import Image
 
+from hilum.evaluation.froc import RATES
+from hilum.evaluation.froc_figure import froc_axes, write_axes
 from hilum.report.images import key_image
 from hilum.volume import CTVolume
 
@@ -50,10 +52,7 @@ def draw_curves(
         path: Where, a PNG.
         title: Above it.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415  only for the figure
-
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.add_subplot()
+    axes = froc_axes(title)
     fine = np.geomspace(1 / 11, 16, 60)
     for number, (name, outcomes) in enumerate(groups.items()):
         targets = sum(len(o.hits) for o in outcomes)
@@ -63,12 +62,4 @@ def draw_curves(
         )
         curve = [found_at(outcomes, rate) / targets for rate in fine]
         axes.step(fine, curve, where="post", label=name, color=f"C{number}")
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(RATES, ["1/8", "1/4", "1/2", "1", "2", "4", "8"])
-    axes.set_ylim(0, 1.02)
-    axes.set_xlabel("false positives a scan")
-    axes.set_ylabel("sensitivity")
-    axes.set_title(title)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
-    figure.savefig(path, dpi=110)
+    write_axes(axes, path)

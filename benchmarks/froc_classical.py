@@ -22,6 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from hilum.dicom import read_dicom
+from hilum.evaluation.froc import RATES
+from hilum.evaluation.froc_figure import froc_axes, write_axes
 from hilum.findings import Annotation, Candidate
 from hilum.stages.lungs import LungSegmenter
 from hilum.stages.nodules import NoduleDetector, detector, dots
@@ -29,7 +31,6 @@ from hilum.volume import CTVolume, Mask
 
 ROOT = Path(__file__).parents[1]
 FIGURE = ROOT / "docs" / "explanation" / "froc_classical.png"
-RATES = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)
 LEAST_READERS = 3
 LEAST_HIT_MM = 4.0
 PATIENTS = ("LIDC-IDRI-", "QIN-")
@@ -179,12 +180,9 @@ def variants() -> Iterator[tuple[str, NoduleDetector, Callable[[], object]]]:
 
 def draw(groups: dict[str, list[Outcome]], path: Path) -> None:
     """Draw the FROC curves."""
-    import matplotlib as mpl  # noqa: PLC0415  only for the figure
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
-    figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    axes = froc_axes(
+        "Classical detector; grey: 95 % interval, bootstrap over all scans"
+    )
     fine = np.geomspace(1 / 11, 16, 120)
     for (name, outcomes), style in zip(groups.items(), ("-", "--", ":"), strict=True):
         targets = sum(len(o.hits) for o in outcomes)
@@ -194,15 +192,7 @@ def draw(groups: dict[str, list[Outcome]], path: Path) -> None:
     everything = next(iter(groups.values()))
     for rate in RATES:
         axes.plot([rate] * 2, interval_at(everything, rate), color="0.75", zorder=0)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(RATES, ["1/8", "1/4", "1/2", "1", "2", "4", "8"])
-    axes.set_ylim(0, 1.02)
-    axes.set_xlabel("false positives a scan")
-    axes.set_ylabel("sensitivity")
-    axes.set_title("Classical detector; grey: 95 % interval, bootstrap over all scans")
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
-    figure.savefig(path, dpi=110)
+    write_axes(axes, path)
 
 
 def main() -> None:

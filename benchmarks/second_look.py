@@ -32,9 +32,9 @@ from hilum.nn.layers import HUWindow, ResidualBlock
 from hilum.nn.models.detectors import DETECTION_WINDOW_HU
 from hilum.stages.nodules import NoduleDetector
 from hilum.stages.nodules.detector import NETWORK_VOXEL_MM
-from hilum.stages.nodules.marks import marks_of, padded
 from hilum.stages.nodules.network import MARGIN_MM
 from hilum.stages.nodules.region import Region
+from hilum.training.detection import marks_in, wrong_of
 from hilum.training.detection_views import between, cut
 from hilum.training.fit import FitSettings, Views, fit
 from hilum.training.implants import Implants, insert
@@ -183,16 +183,9 @@ def _within(start: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 def mine(scene: Scene, network: keras.Model) -> Points:
     """List what a detector marks in a scene and is no nodule, the surest first."""
-    said = np.asarray(network.predict_on_batch(padded(np.asarray(scene.hu))))[0]
-    z, y, x = scene.hu.shape
-    marks = marks_of(said, (z, y, x), least=LEAST_MINED)
-    known = np.concatenate([scene.nodules, scene.unsure])
-    wrong = [
-        index
-        for index in marks.index[:MOST_MINED]
-        if (np.linalg.norm(known[:, :3] - index, axis=1) > known[:, 3] / 2 + 4).all()
-    ]
-    return np.array(wrong, np.float32).reshape(-1, 3)
+    marks = marks_in(network, scene, least=LEAST_MINED)
+    wrong = wrong_of(marks.kept(np.arange(len(marks.index)) < MOST_MINED), scene)
+    return wrong.index.astype(np.float32)
 
 
 def train(run: Path, fold: int, settings: FitSettings) -> Path:

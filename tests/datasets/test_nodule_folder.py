@@ -94,7 +94,9 @@ def test_a_missing_mask_leaves_the_tables_diameter_and_cannot_be_loaded(tmp_path
 
 def test_a_missing_column_is_named(tmp_path):
     write_folder(tmp_path / "d", columns=("patient", "file", "a", "b", "c"))
-    with pytest.raises(InputError, match=r"lacks the columns \['patient_id'\]"):
+    with pytest.raises(
+        InputError, match="lacks the column patient_id; it has patient,file"
+    ):
         read_nodules(tmp_path / "d")
 
 

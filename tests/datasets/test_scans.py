@@ -88,6 +88,16 @@ def test_damaged_tables_are_refused(tmp_path, text, said):
         read_annotations(tmp_path / "annotations.csv")
 
 
+def test_a_first_line_that_may_name_a_patient_is_not_quoted(tmp_path):
+    (tmp_path / "annotations.csv").write_text("DOE_JANE,1,2,3,4\n")
+    with pytest.raises(InputError, match="it has none of those") as caught:
+        read_annotations(tmp_path / "annotations.csv")
+    assert "DOE" not in str(caught.value)
+    (tmp_path / "annotations.csv").write_text("seriesuid,x\n")
+    with pytest.raises(InputError, match="it has seriesuid,x"):
+        read_annotations(tmp_path / "annotations.csv")
+
+
 def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(InputError, match=r"Cannot read `annotations\.csv`"):
         read_scans(tmp_path)

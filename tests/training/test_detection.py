@@ -16,10 +16,12 @@ from hilum.findings import Annotation
 from hilum.formats import write_volume
 from hilum.phantom import PhantomSettings, make_phantom
 from hilum.stages.nodules import NoduleDetector
+from hilum.stages.nodules.marks import Marks
 from hilum.training.detection import (
     DetectionSettings,
     train_nodules,
     without_patients,
+    wrong_of,
 )
 from hilum.training.detection_data import TrainingScans
 from hilum.training.detection_figures import deal_patients
@@ -267,6 +269,20 @@ def test_nodules_of_patients_left_out_are_not_inserted():
     kept = without_patients(implants, TrainingScans(cases=cases), {"1.1"})
     assert [i.patient for i in kept] == ["LIDC-IDRI-0002", "someone else"]
     assert without_patients(implants, TrainingScans(cases=cases), set()) == implants
+
+
+def test_a_mark_at_a_nodule_is_not_wrong_by_hand():
+    # nodule at 22.5 of 7.4 voxels: up to 3.7 + 4 = 7.7 from its middle a mark is of it
+    places = [(22.5, 22.5, 22.5 + off) for off in (0, 7.6, 7.8)]
+    places += [(45, 45, 36.4), (45, 45, 36.6), (5, 5, 5)]  # in doubt: 2.5 + 4 = 6.5
+    count = len(places)
+    marks = Marks(np.array(places), np.full(count, 6.0), np.linspace(1, 0, count))
+    wrong = wrong_of(marks, scene())
+    np.testing.assert_array_equal(wrong.index, np.array(places)[[2, 4, 5]])
+    every = wrong_of(marks, scene(nodules=points(), unsure=points()))
+    assert len(every.index) == count
+    none = wrong_of(marks.kept(np.zeros(count, bool)), scene())
+    assert none.index.shape == (0, 3)
 
 
 def test_a_fold_that_is_not_there_is_told_before_anything_is_read(tmp_path):

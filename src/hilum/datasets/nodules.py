@@ -17,15 +17,15 @@ Sources:
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from hilum._names import name_of
 from hilum.datasets.pieces import read_piece, read_piece_mask
-from hilum.datasets.tables import NOTHING, number_in
+from hilum.datasets.tables import NOTHING, number_in, read_rows
 from hilum.errors import InputError
 from hilum.findings import Point, Record
 from hilum.volume import CTVolume, Mask
@@ -101,22 +101,16 @@ def read_nodules(folder: Path) -> tuple[NoduleCase, ...]:
             a mask is damaged.
     """
     table = folder / "nodules.csv"
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = tuple(reader.fieldnames or ())
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    if not table.is_file():
         raise InputError(
-            f"Cannot read `nodules.csv` in `{folder}`: {error}. Give the folder that "
-            "holds nodules.csv, image/ and nodule_mask/."
-        ) from error
-    missing = [name for name in _NEEDED if name not in columns]
-    if missing or not rows:
-        lacks = f"lacks the columns {missing}" if missing else "has no rows"
+            f"Cannot read `nodules.csv` in `{name_of(folder)}`: there is none. Give "
+            "the folder that holds nodules.csv, image/ and nodule_mask/."
+        )
+    rows = read_rows(table, _NEEDED)
+    if not rows:
         raise InputError(
-            f"`nodules.csv` {lacks}; it has the columns {list(columns)}. Each nodule "
-            f"needs a row with {' and '.join(_NEEDED)}."
+            f"`nodules.csv` has no rows. Each nodule needs one with "
+            f"{' and '.join(_NEEDED)}."
         )
     names = [row["file"] for row in rows]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -161,7 +155,7 @@ def load_nodule(case: NoduleCase) -> tuple[CTVolume, Mask]:
 
 def _case(folder: Path, row: dict[str, str], line: int) -> NoduleCase:
     """Make a case from a row, counted as an editor counts."""
-    name = row["file"] or ""
+    name = row["file"]
     if not name or Path(name).name != name or not row["patient_id"]:
         raise InputError(
             f"Line {line} of `nodules.csv` has file {name!r}; expected the name of a "

@@ -110,7 +110,11 @@ def _check_columns(path: Path, columns: Sequence[str], needed: Sequence[str]) ->
     missing = [name for name in needed if name not in columns]
     if missing:
         hint = " Separate columns by commas." if ";" in "".join(columns) else ""
+        # a first line without any of them may be no header, but name a patient
+        there = (
+            ",".join(columns)[:120] if len(missing) < len(needed) else "none of those"
+        )
         raise InputError(
-            f"`{name_of(path)}` lacks the column {', '.join(missing)}; it has "
-            f"{','.join(columns)[:120] or 'none'}. Expected {','.join(needed)}.{hint}"
+            f"`{name_of(path)}` lacks the column {', '.join(missing)}; it has {there}. "
+            f"Expected a first line with {','.join(needed)}.{hint}"
         )

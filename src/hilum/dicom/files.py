@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path, PurePosixPath
@@ -105,21 +106,15 @@ class Opener:
             return _Member(self._zips[file.path], file.member, self._lock)
 
 
-class _Member:
-    """A member of a zip, read in one go so that its checksum is checked."""
+class _Forward(ABC):
+    """What is read forward only, whatever asks for a place in it."""
 
-    def __init__(
-        self, archive: zipfile.ZipFile, name: str, lock: threading.Lock
-    ) -> None:
-        self._lock = lock  # the bookkeeping of a zip is not made for threads
-        self._file = archive.open(name)
+    def __init__(self) -> None:
         self._position = 0
 
+    @abstractmethod
     def read(self, count: int, /) -> bytes:
-        """Read up to `count` bytes; fewer only at the end."""
-        part = self._file.read(count)
-        self._position += len(part)
-        return part
+        """Read up to `count` bytes, and count them."""
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Read into a buffer."""
@@ -128,11 +123,28 @@ class _Member:
         return len(part)
 
     def seek(self, position: int, /) -> int:
-        """Move forward to a place; a jump would leave the checksum unchecked."""
+        """Move forward to a place; a jump would leave a checksum unchecked."""
         while self._position < position:
             if not self.read(min(position - self._position, _PIECE)):
                 break
         return self._position
+
+
+class _Member(_Forward):
+    """A member of a zip, read in one go so that its checksum is checked."""
+
+    def __init__(
+        self, archive: zipfile.ZipFile, name: str, lock: threading.Lock
+    ) -> None:
+        self._lock = lock  # the bookkeeping of a zip is not made for threads
+        self._file = archive.open(name)
+        super().__init__()
+
+    def read(self, count: int, /) -> bytes:
+        """Read up to `count` bytes; fewer only at the end."""
+        part = self._file.read(count)
+        self._position += len(part)
+        return part
 
     def close(self) -> None:
         """Let go of the member."""
@@ -140,7 +152,7 @@ class _Member:
             self._file.close()
 
 
-class Inflated:
+class Inflated(_Forward):
     """A raw deflate stream, read forward without ever holding more than is asked.
 
     Args:
@@ -150,7 +162,8 @@ class Inflated:
 
     def __init__(self, stream: Stream, start: int) -> None:
         stream.seek(start)
-        self._stream, self._position = stream, 0
+        self._stream = stream
+        super().__init__()
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         self._waiting = b""
 
@@ -171,19 +184,6 @@ class Inflated:
             left -= len(part)
         self._position += count - left
         return b"".join(parts)
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Read into a buffer."""
-        part = self.read(min(len(buffer), _PIECE))
-        buffer[: len(part)] = part
-        return len(part)
-
-    def seek(self, position: int, /) -> int:
-        """Move forward to a place."""
-        while self._position < position:
-            if not self.read(min(position - self._position, _PIECE)):
-                break
-        return self._position
 
     def close(self) -> None:
         """Let go of the file."""

@@ -12,13 +12,13 @@ from hilum._optional import require
 from hilum.errors import InputError
 from hilum.evaluation.detections import Points, Truth, read_marks, read_truth
 from hilum.evaluation.froc import (
-    GRID,
     RATES,
     FrocCurve,
     compare_cpm,
     froc,
     match,
 )
+from hilum.evaluation.froc_figure import draw_froc
 from hilum.evaluation.intervals import Figure
 from hilum.evaluation.mistakes import Mistake, find_mistakes
 from hilum.evaluation.subgroups import (
@@ -27,7 +27,6 @@ from hilum.evaluation.subgroups import (
     judge_scans,
     read_facts,
 )
-from hilum.formats.atomic import replacing, writing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,41 +178,6 @@ def _mistakes(
             f"{mistakes[0].message}{more}{others} --force scores all the same."
         )
     return mistakes
-
-
-def draw_froc(curve: FrocCurve, path: Path, *, title: str = "") -> None:
-    """Draw a FROC curve with its 95 % band.
-
-    Args:
-        curve: Out of `froc`.
-        path: Where, a PNG.
-        title: Above it.
-
-    Raises:
-        InputError: The file cannot be written.
-        MissingDependencyError: Matplotlib is missing.
-    """
-    figure_module = require("matplotlib.figure", extra="train", to="to draw the curve")
-    figure = figure_module.Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    axes.fill_between(GRID, curve.low, curve.high, alpha=0.25, label="95 % interval")
-    axes.plot(GRID, curve.sensitivity, label="sensitivity")
-    at = [np.nan if f.value is None else f.value for f in curve.at_rates]
-    axes.plot(RATES, at, "o", color="C0", markersize=4)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(RATES, ["1/8", "1/4", "1/2", "1", "2", "4", "8"])
-    axes.set_ylim(0, 1.02)
-    axes.set_xlabel("false positives a scan")
-    axes.set_ylabel("sensitivity")
-    cpm = curve.cpm
-    found = "no nodules" if cpm.value is None else (
-        f"CPM {cpm.value:.3f} [{cpm.low:.3f}, {cpm.high:.3f}]"
-    )  # fmt: skip
-    axes.set_title(f"{title}, {found}" if title else found)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
-    with writing(path), replacing(path) as file:
-        figure.savefig(file, dpi=110, format="png")
 
 
 def _surest(marks: Points) -> Points:

@@ -5,7 +5,6 @@ A table is a CSV with a header; columns that are not asked for are ignored.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hilum.datasets.tables import read_rows
 from hilum.errors import InputError
 
 Floats = npt.NDArray[np.float64]
@@ -75,28 +75,20 @@ def read_table(path: Path, columns: Sequence[str]) -> dict[str, dict[str, float]
         InputError: The file or a column is absent, an id comes twice, or a value is
             no finite number. No id is named.
     """
-    try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    path = Path(path)
+    rows = read_rows(path, ("id", *columns))
+    if not rows:
         raise InputError(
-            f"Cannot read `{Path(path).name}`: {type(error).__name__}. Expected a CSV "
-            f"with the columns id,{','.join(columns)}."
-        ) from error
-    there = set(rows[0]) if rows else set()
-    absent = [name for name in ("id", *columns) if name not in there]
-    if absent:
-        raise InputError(
-            f"`{Path(path).name}` has no column `{absent[0]}`, or no row. Expected "
-            f"id,{','.join(columns)}."
+            f"`{path.name}` has no row. Expected one line a patient, with "
+            f"{','.join(('id', *columns))}."
         )
     table: dict[str, dict[str, float]] = {}
     for number, row in enumerate(rows, start=2):
-        name = (row["id"] or "").strip()
+        name = row["id"].strip()
         if not name or name in table:
             what = "an id that came before" if name else "no id"
             raise InputError(
-                f"Line {number} of `{Path(path).name}` has {what}. Expected one line a "
+                f"Line {number} of `{path.name}` has {what}. Expected one line a "
                 "patient."
             )
         table[name] = {c: _number(row[c], c, path, number) for c in columns}
@@ -137,13 +129,14 @@ def check_probabilities(values: Floats, what: str) -> None:
         )
 
 
-def _number(text: str | None, column: str, path: Path, line: int) -> float:
+def _number(text: str, column: str, path: Path, line: int) -> float:
+    """Read a number; unlike those of data sets, it is not quoted: it may be an id."""
     try:
-        value = float(text or "")
+        value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
         raise InputError(
-            f"`{column}` in line {line} of `{Path(path).name}` is no finite number."
+            f"`{column}` in line {line} of `{path.name}` is no finite number."
         )
     return value

@@ -21,7 +21,7 @@ from hilum.datasets.left_out import LeftOut, Told, write_left_out
 from hilum.nn.losses import marks_loss
 from hilum.nn.models.detectors import detection_net
 from hilum.settings import to_table
-from hilum.stages.nodules.marks import marks_of, padded
+from hilum.stages.nodules.marks import Marks, marks_of, padded
 from hilum.training.detection_data import (
     TrainingScans,
     load_scenes,
@@ -37,6 +37,8 @@ from hilum.training.sharing import total_over_devices
 LEAST_MINED = 0.1
 LARGEST_MINED_MM = 20.0
 _MOST_MINED = 60
+_WRONG_FROM = 4.0
+"""Voxels beyond the edge of a nodule from which a mark is not of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,17 +267,29 @@ def load_implants(data: Path) -> tuple[Implant, ...]:
     return tuple(cut_implant(case) for case in read_nodules(folder))
 
 
+def marks_in(model: keras.Model, scene: Scene, *, least: float) -> Marks:
+    """Give what a network marks in a scene, the surest first.
+
+    Args:
+        model: Out of `train_detection`.
+        scene: Where.
+        least: Chances below it are no marks.
+    """
+    output = np.asarray(model.predict_on_batch(padded(np.asarray(scene.hu))))[0]
+    z, y, x = scene.hu.shape
+    return marks_of(output, (z, y, x), least=least)
+
+
+def wrong_of(marks: Marks, scene: Scene) -> Marks:
+    """Keep the marks that are at no nodule of a scene, nor at one in doubt."""
+    known = np.concatenate([scene.nodules, scene.unsure])
+    apart = np.linalg.norm(known[None, :, :3] - marks.index[:, None], axis=2)
+    return marks.kept((apart > known[:, 3] / 2 + _WRONG_FROM).all(axis=1))
+
+
 def _with_mined(model: keras.Model, scene: Scene) -> Scene:
     """Add to the traps what a network wrongly marks; not what may be a mass."""
-    output = np.asarray(model.predict_on_batch(padded(scene.hu)))[0]
-    z, y, x = scene.hu.shape
-    marks = marks_of(output, (z, y, x), least=LEAST_MINED)
-    marks = marks.kept(marks.diameter <= LARGEST_MINED_MM)
-    known = np.concatenate([scene.nodules, scene.unsure])
-    traps = [
-        index
-        for index in marks.index
-        if (np.linalg.norm(known[:, :3] - index, axis=1) > known[:, 3] / 2 + 4).all()
-    ]
-    added = np.array(traps[:_MOST_MINED], np.float32).reshape(-1, 3)
+    marks = marks_in(model, scene, least=LEAST_MINED)
+    wrong = wrong_of(marks.kept(marks.diameter <= LARGEST_MINED_MM), scene)
+    added = wrong.index[:_MOST_MINED].astype(np.float32)
     return replace(scene, traps=np.concatenate([scene.traps, added, added]))

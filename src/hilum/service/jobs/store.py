@@ -233,16 +233,21 @@ def explain(error: OSError) -> str:
     return f"The data folder cannot be used ({error.strerror or 'unknown'})."
 
 
+def _renamed(source: Path, place: Path) -> bool:
+    """Rename, unless the place is on another disk; tell whether it was done."""
+    try:
+        source.rename(place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return False
+    return True
+
+
 def _take_folder(source: Path, place: Path, *, move: bool) -> None:
     """Rename a folder, or copy it where that cannot be; links are left out."""
-    if move:
-        try:
-            source.rename(place)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-        else:
-            return
+    if move and _renamed(source, place):
+        return
     place.mkdir()
     for path in source.rglob("*"):
         if path.is_file() and not path.is_symlink():
@@ -255,14 +260,8 @@ def _take_folder(source: Path, place: Path, *, move: bool) -> None:
 
 def _take_file(source: Path, place: Path, *, move: bool) -> None:
     """Rename a file, or copy it where that cannot be."""
-    if move:
-        try:
-            source.rename(place)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-        else:
-            return
+    if move and _renamed(source, place):
+        return
     shutil.copyfile(source, place)
     if move:
         source.unlink(missing_ok=True)
