@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stand_in import assessment
 
 from hilum._cores import cores_limit, count_cores, limit_cores
-from hilum.batch import worker
+from hilum.batch import crew, worker
 from hilum.batch.crew import outcomes_of
 from hilum.batch.hand import GoneError, Hand, HandSettings, lost
 from hilum.batch.ledger import Ledger, manner_of
@@ -80,6 +80,24 @@ def test_whoever_is_gone_every_order_is_done_once(count, lives):
 def test_when_all_are_gone_the_run_says_so():
     with pytest.raises(InputError, match="All workers are gone"):
         list(outcomes_of([order(n) for n in range(5)], [Clerk(2), Clerk(1)]))
+
+
+def test_without_room_for_all_threads_fewer_workers_do_it(monkeypatch):
+    class Thread(threading.Thread):
+        def start(self):
+            made.append(self)
+            if len(made) > room:
+                raise RuntimeError("can't start new thread")
+            super().start()
+
+    monkeypatch.setattr(crew.threading, "Thread", Thread)
+    room, made = 1, []
+    orders = [order(n) for n in range(5)]
+    done = [o.number for o, _ in outcomes_of(orders, [Clerk(), Clerk(), Clerk()])]
+    assert (sorted(done), len(made)) == ([0, 1, 2, 3, 4], 3)
+    room, made = 0, []
+    with pytest.raises(InputError, match=r"start new thread\. Take fewer"):
+        list(outcomes_of(orders, [Clerk(), Clerk()]))
 
 
 def test_a_lone_worker_is_told_what_comes_next():

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -117,6 +118,44 @@ def test_a_system_without_room_for_a_worker_is_told(tmp_path, monkeypatch):
     order = Order(number=1, scan=Scan(name="a", source="a"), out=str(tmp_path / "o"))
     with pytest.raises(GoneError, match=r"2 tries; .* temporarily unavailable"):
         Hand(HandSettings()).run(order, None)
+
+
+def test_a_system_without_room_for_a_thread_is_asked_again(
+    cohort, tmp_path, monkeypatch
+):
+    """As `Thread.start` says it; the process that nobody would hear is ended."""
+    refused, started = [], []
+
+    class Thread(threading.Thread):
+        def start(self):
+            if len(refused) < wanted:
+                refused.append(self)
+                raise RuntimeError("can't start new thread")
+            super().start()
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *args, **named):
+            super().__init__(*args, **named)
+            started.append((self, Path(args[0][-1])))
+
+    cohort("ok")  # where the stand-in is found
+    monkeypatch.setattr(hand, "_START_AGAIN_S", (0.0, 0.0))
+    monkeypatch.setattr(hand.threading, "Thread", Thread)
+    monkeypatch.setattr(hand.subprocess, "Popen", Popen)
+    scan = Scan(name="a", source=str(tmp_path / "ok-1"))
+    order = Order(number=1, scan=scan, out=str(tmp_path / "o"))
+    wanted = 2  # the third try has room
+    worker = Hand(HandSettings(assessor=STAND_IN))
+    outcome = worker.run(order, None)
+    worker.close()
+    assert (outcome.failure, len(refused)) == (None, 2)
+    wanted, worker = 9, Hand(HandSettings(assessor=STAND_IN))
+    with pytest.raises(GoneError, match=r"3 tries; .* can't start new thread\. Is"):
+        worker.run(order, None)
+    assert worker._process is None
+    assert len(started) == 6
+    assert all(process.returncode is not None for process, _ in started)
+    assert not any(folder.exists() for _, folder in started)
 
 
 def test_a_finished_run_is_not_done_again_and_a_longer_cohort_goes_on(cohort, tmp_path):

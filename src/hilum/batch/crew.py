@@ -48,8 +48,7 @@ def outcomes_of(
         threading.Thread(target=_serve, args=(k, w, plan, answers), daemon=True)
         for k, w in enumerate(workers)
     ]
-    for thread in threads:
-        thread.start()
+    started = [thread for thread in threads if _start(thread, answers)]
     left, at_work, cause = len(orders), len(threads), _ALL_GONE
     try:
         while left:
@@ -73,8 +72,23 @@ def outcomes_of(
         plan.stop()
         for worker in workers:
             worker.close()
-        for thread in threads:
+        for thread in started:
             thread.join(timeout=10)
+
+
+def _start(thread: threading.Thread, answers: queue.SimpleQueue[Answer]) -> bool:
+    """Start a thread; where the system has no room for one, its worker is gone."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        answers.put(
+            GoneError(
+                f"A worker could not be started: the system said: {error}. Take fewer "
+                "workers. What is done is kept: the same command goes on."
+            )
+        )
+        return False
+    return True
 
 
 def _serve(

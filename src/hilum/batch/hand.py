@@ -169,9 +169,7 @@ class Hand:
             cause = error.strerror or type(error).__name__
             raise _NotStartedError(f"the system said: {cause}") from error
         if process.stdout is not None:
-            threading.Thread(
-                target=_pump, args=(process.stdout, self._lines), daemon=True
-            ).start()
+            self._pump_from(process.stdout)
         if self._is_closed:
             self._end()
         end = time.monotonic() + START_S
@@ -185,6 +183,20 @@ class Hand:
                 self._end()
                 raise _NotStartedError(f"it was not ready in {START_S:g} s")
         return process
+
+    def _pump_from(self, pipe: IO[str]) -> None:
+        """Read what the worker says in a thread.
+
+        Raises:
+            _NotStartedError: There is no room for a thread, as for a process at
+                times; the worker, which nobody would hear, is ended.
+        """
+        thread = threading.Thread(target=_pump, args=(pipe, self._lines), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._end()
+            raise _NotStartedError(f"the system said: {error}") from error
 
     def _popen(self) -> subprocess.Popen[str]:
         settings = self._settings
