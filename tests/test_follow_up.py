@@ -141,6 +141,9 @@ def test_a_new_nodule_outranks_the_most_suspicious():
     line = followed(first, second, days=100).lung_rads
     assert (line["category"], line["nodule"], line["status"]) == ("4B", 2, "new")
     assert line["findings"] == ["3", "4B"]
+    # 9 mm may be 7.2 to 10.8 mm: what was 4A steps down whichever it is; a new one of
+    # 7.2 mm is 4A
+    assert line["findings_possible"] == ["3", "4A to 4B"]
     # one that was there and did not change does not: it may be no nodule
     line = followed(
         changed(nodule(5.0), nodule(5.0), 1), changed(nodule(20), nodule(20), 2)

@@ -227,6 +227,8 @@ def test_guidelines_have_their_rules_and_what_is_missing(assessment):
     assert line["rule"].endswith(f"-> {line['category']}")
     assert line["missing"] == ["prior CT: judged as at baseline"]
     assert len(line["findings"]) == len(assessment.nodules)
+    assert len(line["findings_possible"]) == len(assessment.nodules)
+    assert line["findings_possible"][0] == line["possible"]
     assert assessment.guidelines.fleischner["rule"]
     said = assessment.guidelines.mayo
     assert "not_applicable" in said or said["probability"]["low"] > 0

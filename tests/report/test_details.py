@@ -133,13 +133,14 @@ def test_at_a_follow_up_only_the_rule_that_was_used_is_told():
         "nodule": 1,
         "status": "growing",
         "findings": ["4B", "4B"],
+        "findings_possible": ["4A to 4B", "3 to 4B"],
     }
     nodules = (make_nodule(), make_nodule())
     judged, other = guideline_lines(
         make_assessment(nodules=nodules, guidelines=Guidelines(lung_rads=line))
     )
     assert (judged.rule, judged.possible) == ("solid, growing", "4A to 4B")
-    assert other == GuidelineLine("4B")
+    assert other == GuidelineLine("4B", possible="3 to 4B")
 
 
 def test_a_rule_that_does_not_lead_to_the_category_is_not_told(volume):

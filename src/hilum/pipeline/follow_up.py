@@ -21,7 +21,7 @@ from hilum.clinical.fleischner import (
     FoundNodule,
     fleischner_later,
 )
-from hilum.clinical.lungrads import ScreeningFinding, judge_exam
+from hilum.clinical.lungrads import ScreeningFinding, judge_exam, judge_finding
 from hilum.clinical.lungrads.finding import Change as Status
 from hilum.clinical.lungrads.growth import GROWTH_MONTHS, change_since
 from hilum.clinical.lungrads.rules import ORDER
@@ -171,33 +171,47 @@ def _lung_rads_line(
     nodule, change = nodules[number - 1], comparison.change_of(number)
     finding = followed_finding(nodule, change, days)
     exam = judge_exam([finding])
-    every = judge_exam(
-        [
-            followed_finding(n, comparison.change_of(k), days)
-            for k, n in enumerate(nodules, start=1)
-        ]
-    )
     line: dict[str, Any] = {
         "category": exam.category,
         "rule": exam.rule,
         "management": exam.management,
         "population": exam.population,
-        **lung_rads_doubt(
-            exam.findings[0],
-            _cases(nodule, change, finding, days),
-            error_mm=error_of(nodule),
-        ),
+        **_doubt(nodule, change, finding, days),
         "nodule": number,
         "status": finding.status,
         "months": round(days / DAYS_A_MONTH, 1),
         "growth": "more than 1.5 mm of mean diameter within 12 months",
         "missing": [PRIOR_JUDGED] if finding.prior_category else [],
-        "findings": [verdict.category for verdict in every.findings],
+        **_each(nodules, comparison),
     }
     rated = nodule.attributes.spiculation
     if rated is not None and rated >= SPICULATED_FROM and exam.category in ("3", "4A"):
         line["look"] = f"spiculation rated {rated:.1f} of 5: a reader may call it 4X"
     return line
+
+
+def _each(nodules: Sequence[Nodule], comparison: Comparison) -> dict[str, list[str]]:
+    """Give what each nodule would be were it the only one, and what it may be."""
+    days = comparison.days
+    findings: list[str] = []
+    possible: list[str] = []
+    for number, nodule in enumerate(nodules, start=1):
+        change = comparison.change_of(number)
+        finding = followed_finding(nodule, change, days)
+        findings.append(judge_finding(finding).category)
+        possible.append(_doubt(nodule, change, finding, days)["possible"])
+    return {"findings": findings, "findings_possible": possible}
+
+
+def _doubt(
+    nodule: Nodule, change: Change | None, finding: ScreeningFinding, days: int
+) -> dict[str, Any]:
+    """Give what else Lung-RADS may say of a nodule, and the rules that lead there."""
+    return lung_rads_doubt(
+        judge_finding(finding),
+        _cases(nodule, change, finding, days),
+        error_mm=error_of(nodule),
+    )
 
 
 def _cases(

@@ -74,7 +74,8 @@ def lung_rads_line(
         Among others `category`, `possible` (the categories within the error of
         measurement and what look and kind could make of it), `other_rules` (what
         leads to those) and `findings`, the category of each nodule were it the only
-        one: a finding that is no nodule counts too.
+        one: a finding that is no nodule counts too; `findings_possible` is what each
+        of them may be.
     """
     exam = judge_exam([finding_of(n) for n in nodules[:1]])
     line: dict[str, Any] = {
@@ -100,6 +101,10 @@ def lung_rads_line(
         line["look"] = f"spiculation rated {rated:.1f} of 5: a reader may call it 4X"
     every = judge_exam([finding_of(n) for n in nodules])
     line["findings"] = [verdict.category for verdict in every.findings]
+    line["findings_possible"] = [
+        lung_rads_doubt(verdict, _cases(n), error_mm=error_of(n))["possible"]
+        for n, verdict in zip(nodules, every.findings, strict=True)
+    ]
     return line
 
 

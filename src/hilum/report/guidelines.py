@@ -97,21 +97,22 @@ def guideline_lines(assessment: Assessment) -> tuple[GuidelineLine, ...]:
 
     Of the nodule that the examination is judged by, that is what the assessment holds.
     Of the others the rule is told at baseline only, and only where it leads to the
-    category that the assessment holds; a follow-up keeps no rule of them.
+    category that the assessment holds; a follow-up keeps what they may be, and no rule.
     """
     if not is_given(assessment):
         return ()
     said = assessment.guidelines.lung_rads or {}
     judged, followed = said.get("nodule"), "status" in said
     lines = []
+    possible = dict(enumerate(said.get("findings_possible", ()), start=1))
     found = zip(assessment.nodules, said.get("findings", ()), strict=False)
     for number, (nodule, category) in enumerate(found, start=1):
+        alone: dict[str, Any] = {}
         if number == judged:
-            lines.append(_line(said, str(category)))
-        elif followed:
-            lines.append(GuidelineLine(str(category)))
-        else:
-            lines.append(_line(_at_baseline(nodule), str(category)))
+            alone = said
+        elif not followed:
+            alone = _at_baseline(nodule)
+        lines.append(_line(alone, str(category), possible.get(number)))
     return tuple(lines)
 
 
@@ -123,14 +124,14 @@ def _at_baseline(nodule: Nodule) -> dict[str, Any]:
         return {}
 
 
-def _line(said: dict[str, Any], category: str) -> GuidelineLine:
-    """Tell what is said of a nodule, if it leads to its category."""
+def _line(said: dict[str, Any], category: str, possible: str | None) -> GuidelineLine:
+    """Tell what is said of a nodule, the rules only if they lead to its category."""
     if said.get("category") != category:
-        return GuidelineLine(category)
+        return GuidelineLine(category, possible=str(possible or ""))
     return GuidelineLine(
         category,
         words.signs(str(said.get("rule", ""))),
-        str(said.get("possible", "")),
+        str(possible or said.get("possible", "")),
         tuple(words.signs(str(rule)) for rule in said.get("other_rules", ())),
     )
 
