@@ -5,8 +5,9 @@
 The shipped weights hold the networks of all five folds side by side. Here each of the
 804 nodules is outlined and rated by the one whose training left its patient out, in the
 precision that is shipped: Dice, volume error by how the volume is taken, and the AUC of
-malignancy, with and without mirrored views. As a check, the same by a network that was
-trained on the patient. Needs the data that HILUM_DATA names.
+malignancy, with and without mirrored views, and on that outline in place of the
+readers'. As a check, the same by a network that was trained on the patient. Needs the
+data that HILUM_DATA names.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from hilum.datasets import NoduleCase, folds_by_patient, load_nodule, read_nodul
 from hilum.evaluation.intervals import Figure, bootstrap
 from hilum.evaluation.networks import detected
 from hilum.evaluation.nodules import NoduleReading, judge_nodules, overlap_of
+from hilum.evaluation.ranking import area_under_curve
 from hilum.runtime.outlines import central_part, mirror_views, probabilities_of
 from hilum.runtime.predictor import Predictor
 from hilum.runtime.ratings import rating_inputs
@@ -71,17 +73,22 @@ def _run(
 
 def outlined(
     case: NoduleCase, predict: Callable[[np.ndarray], np.ndarray]
-) -> dict[str, float]:
-    """Outline a nodule from where a detector would see it, in several ways."""
+) -> tuple[dict[str, float], Mask]:
+    """Outline a nodule from where a detector would see it, in several ways.
+
+    Returns:
+        Dice and errors by way, and the mask of one view.
+    """
     volume, mask = load_nodule(case)
     place = detected(case, volume, mask)
-    row = {}
+    row, masks = {}, []
     for views in VIEWS:
         chances, box = probabilities_of(
             volume, [place], predict=predict, mirrored=views
         )[0]
         inside = central_part(chances > LEVEL, box, *place)
-        row[f"dice, {views}"] = overlap_of(mask, Mask(inside, box))
+        masks.append(Mask(inside, box))
+        row[f"dice, {views}"] = overlap_of(mask, masks[-1])
         full = mask.volume_mm3 / box.voxel_mm3
         row[f"voxels above {LEVEL}, {views}"] = inside.sum() / full - 1
         for faint in FAINT:
@@ -89,12 +96,14 @@ def outlined(
             row[f"sum of chances above {faint}, {views}"] = (
                 chances[part].sum() / full - 1
             )
-    return row
+    return row, masks[0]
 
 
-def rated(case: NoduleCase, predict: Predictor) -> np.ndarray:
+def rated(case: NoduleCase, predict: Predictor, mask: Mask | None = None) -> np.ndarray:
     """Give (flips, folds) expected ratings of malignancy, of a nodule as marked."""
-    inputs = rating_inputs(*load_nodule(case))
+    volume, marked = load_nodule(case)
+    own = mask is not None and mask.voxels.any()
+    inputs = rating_inputs(volume, mask if own else marked)
     views = {
         name: mirror_views(inputs[name][0], FLIPS)
         if name != "features"
@@ -117,12 +126,13 @@ def chosen_elsewhere(errors: Mapping[str, np.ndarray], folds: np.ndarray) -> np.
 
 def show_outlines(
     cases: Sequence[NoduleCase], folds: np.ndarray, patients: np.ndarray
-) -> None:
-    """Print Dice and volume error of the segmentation."""
+) -> list[Mask]:
+    """Print Dice and volume error of the segmentation, and give its masks."""
     networks = members_of(find_weights("segmentation"))
-    rows = [
+    found = [
         outlined(case, networks[fold]) for case, fold in zip(cases, folds, strict=True)
     ]
+    rows = [row for row, _ in found]
     table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     errors = {name: v for name, v in table.items() if not name.startswith("dice")}
     print("way, mirrored views                    median volume error   median ratio")
@@ -139,16 +149,23 @@ def show_outlines(
     for name in sorted(set(table) - set(errors)):
         figure = bootstrap(lambda k, v=table[name]: float(v[k].mean()), patients)
         print(f"{name:36}{_shown(figure)}   wanted {WANTED['dice']}")
+    return [mask for _, mask in found]
 
 
-def show_ratings(cases: Sequence[NoduleCase], folds: np.ndarray) -> None:
+def show_ratings(
+    cases: Sequence[NoduleCase], folds: np.ndarray, masks: Sequence[Mask]
+) -> None:
     """Print the AUC of malignancy, by mean and by most frequent rating."""
     predict = Predictor(find_weights("malignancy"))
     said = np.stack([rated(case, predict) for case in cases])
+    own = np.stack(
+        [rated(case, predict, m) for case, m in zip(cases, masks, strict=True)]
+    )
     at = np.arange(len(cases))
     ways = {
         "network of its fold": said[at, 0, folds],
         f"the same, {FLIPS} mirrored views": said[at, :, folds].mean(axis=1),
+        "the same, on its own outline": own[at, 0, folds],
         "one that was trained on it": said[at, 0, (folds + 1) % FOLDS],
     }
     print(
@@ -162,6 +179,28 @@ def show_ratings(cases: Sequence[NoduleCase], folds: np.ndarray) -> None:
             f"{name:36}{_shown(figures.malignancy_auc)}        "
             f"{_shown(figures.malignancy_auc_mode)}"
         )
+    show_difference(cases, own[at, 0, folds], said[at, 0, folds])
+
+
+def show_difference(
+    cases: Sequence[NoduleCase], own: np.ndarray, readers: np.ndarray
+) -> None:
+    """Print by how much the AUC is higher on our own outlines than on the readers'."""
+    patients = np.array([case.patient for case in cases])
+    means = np.array([case.ratings.malignancy or np.nan for case in cases], float)
+    modes = np.array([case.mode_malignancy or np.nan for case in cases], float)
+    shown = []
+    for rating, low, high in ((means, 2.5, 3.5), (modes, 2, 4)):
+        at = np.flatnonzero((rating <= low) | (rating >= high))
+        bad, ours, theirs = rating[at] >= high, own[at], readers[at]
+        figure = bootstrap(
+            lambda k, bad=bad, ours=ours, theirs=theirs: (
+                area_under_curve(ours[k], bad[k]) - area_under_curve(theirs[k], bad[k])
+            ),
+            patients[at],
+        )
+        shown.append(f"{figure.value:+.4f} [{figure.low:+.3f}, {figure.high:+.3f}]")
+    print(f"{'own outline less the readers':36}{'      '.join(shown)}   wanted -0.01")
 
 
 def _median(values: np.ndarray, patients: np.ndarray) -> Figure:
@@ -180,8 +219,8 @@ def main() -> None:
     folds = folds_by_patient(cases, FOLDS, seed=0)
     patients = np.array([case.patient for case in cases])
     print(f"{len(cases)} nodules of {len(set(patients))} patients")
-    show_outlines(cases, folds, patients)
-    show_ratings(cases, folds)
+    masks = show_outlines(cases, folds, patients)
+    show_ratings(cases, folds, masks)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class SegmentationSettings:
         repeated: Share of views in which the last slice of a volume goes on.
     """
 
-    fit: FitSettings = field(default_factory=lambda: FitSettings(epochs=8))
+    fit: FitSettings = field(default_factory=lambda: FitSettings(epochs=20))
     variety: Variety = field(default_factory=Variety)
     folds: int = 5
     batch: int = 8
