@@ -33,7 +33,7 @@ from hilum.sources import read_ct
 
 PEOPLE = 4
 SHAPE, SPACING_MM = (60, 96, 96), (5.0, 3.8, 3.8)
-SMALL_SHAPE, SMALL_SPACING_MM = (40, 64, 64), (4.0, 3.0, 3.0)
+SMALL_SHAPE, SMALL_SPACING_MM = (30, 40, 40), (3.5, 3.2, 3.2)
 ENGINES = ("loop", "local", "processes", "ray")
 WANTED_OVERHEAD = 0.05
 
