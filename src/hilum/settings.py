@@ -76,6 +76,27 @@ def fill(cls: type[T], values: Mapping[str, Any], *, table: str) -> T:
     return cls(**converted)
 
 
+def check_ranges(settings: object, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse settings whose numbers lie where they cannot work.
+
+    Args:
+        settings: A dataclass.
+        ranges: Name of a field to the least and the most that it may be; of a tuple
+            each value counts.
+
+    Raises:
+        InputError: A number lies outside of its range, or is NaN.
+    """
+    for name, (least, most) in ranges.items():
+        value = getattr(settings, name)
+        values = value if isinstance(value, tuple) else (value,)
+        if not all(least <= v <= most for v in values):
+            given = list(value) if isinstance(value, tuple) else value
+            raise InputError(
+                f"Setting `{name}` must lie in {least:,} to {most:,}; got {given}."
+            )
+
+
 def to_table(settings: object) -> dict[str, Any]:
     """Turn a settings dataclass into a table that TOML and JSON can hold.
 

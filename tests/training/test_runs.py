@@ -183,7 +183,7 @@ def test_a_fold_must_be_one_of_them(fold):
     "settings",
     [
         MalignancySettings(folds=3, grown_mm=0.25),
-        DetectionSettings(filters=(4, 8), fit=FitSettings(epochs=2, seed=5)),
+        DetectionSettings(filters=(4, 8, 8, 8), fit=FitSettings(epochs=2, seed=5)),
         SegmentationSettings(),
         RunSettings(devices=2, tensorboard=True),
     ],
@@ -322,3 +322,43 @@ def test_a_run_on_lidc_is_repeated_from_its_folder(capsys, example, tmp_path, ea
     settings.write_text("[segmentation]\nfolds = 2\n")
     assert main([*words, str(second), "--settings", str(settings)]) == 3
     assert "other settings, in run.toml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("what", "text"),
+    [
+        ("malignancy", "folds = 1"),
+        ("malignancy", "seed = -1"),
+        ("malignancy", "members = 0"),
+        ("malignancy", "feature_epochs = 0"),
+        ("malignancy", "patch_epochs = -1"),
+        ("malignancy", "views = 0"),
+        ("malignancy", "views = 999999999"),
+        ("malignancy", "automatic_share = nan"),
+        ("malignancy", "grown_mm = inf"),
+        ("malignancy", "patch_share = -5.0"),
+        ("segmentation", "folds = -3"),
+        ("segmentation", "batch = 0"),
+        ("segmentation", "filters = []"),
+        ("segmentation", "filters = [4, 0]"),
+        ("segmentation", "repeated = nan"),
+        ("segmentation", "fit.seed = -1"),
+        ("segmentation", "fit.learning_rate = inf"),
+        ("segmentation", "fit.weight_decay = nan"),
+        ("segmentation", "fit.epochs = 0"),
+        ("segmentation", "variety.stretch = 1.0"),
+        ("nodules", "folds = -1"),
+        ("nodules", "mining = -1"),
+        ("nodules", "crops = 0"),
+        ("nodules", "filters = [4, 4]"),
+        ("nodules", "filters = [4, 4, 4, -4]"),
+        ("nodules", "variety.noise_hu = nan"),
+        ("nodules", "variety.edge = 1600000"),
+    ],
+)
+def test_settings_that_cannot_train_are_refused_at_once(tmp_path, what, text):
+    path = tmp_path / "settings.toml"
+    path.write_text(f"[{what}]\n{text}\n")
+    name = text.split(" ")[0].split(".")[-1]
+    with pytest.raises(InputError, match=f"`{name}`"):
+        read_run_settings(what, path)

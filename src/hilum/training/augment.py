@@ -21,6 +21,7 @@ from scipy import ndimage
 
 from hilum.findings import Point
 from hilum.runtime.patches import PATCH_SHAPE, patch_grid
+from hilum.settings import check_ranges
 from hilum.space import Grid, Index
 from hilum.volume import CTVolume, Mask
 
@@ -51,6 +52,21 @@ class Variety:
     level_hu: float = 15.0
     noise_hu: float = 40.0
     thick: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Refuse views that show nothing."""
+        check_ranges(
+            self,
+            {
+                "shift_mm": (0, 1000),
+                "size": (0, 0.99),
+                "tilt_deg": (0, 360),
+                "stretch": (0, 0.99),
+                "level_hu": (0, 1000),
+                "noise_hu": (0, 1000),
+                "thick": (0, 1),
+            },
+        )
 
 
 def random_grid(

@@ -18,9 +18,10 @@ import numpy as np
 
 from hilum.datasets import read_nodules
 from hilum.datasets.left_out import LeftOut, Told, write_left_out
+from hilum.errors import InputError
 from hilum.nn.losses import marks_loss
 from hilum.nn.models.detectors import detection_net
-from hilum.settings import to_table
+from hilum.settings import check_ranges, to_table
 from hilum.stages.nodules.marks import Marks, marks_of, padded
 from hilum.training.detection_data import (
     TrainingScans,
@@ -29,7 +30,14 @@ from hilum.training.detection_data import (
 )
 from hilum.training.detection_figures import deal_patients, judge_detectors
 from hilum.training.detection_views import CropVariety, DetectionViews
-from hilum.training.fit import FitSettings, Views, check_fold, fit
+from hilum.training.fit import (
+    MOST_EPOCHS,
+    MOST_FOLDS,
+    FitSettings,
+    Views,
+    check_fold,
+    fit,
+)
 from hilum.training.implants import Implant, Implants, cut_implant
 from hilum.training.scenes import Scene
 from hilum.training.sharing import total_over_devices
@@ -63,6 +71,23 @@ class DetectionSettings:
     variety: CropVariety = field(default_factory=CropVariety)
     filters: tuple[int, ...] = (16, 32, 48, 64)
     folds: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot train."""
+        if len(self.filters) != 4:
+            raise InputError(
+                f"Setting `filters` needs 4 levels; got {list(self.filters)}."
+            )
+        check_ranges(
+            self,
+            {
+                "mining": (0, MOST_EPOCHS),
+                "crops": (1, 10_000_000),
+                "batch": (1, 100_000),
+                "filters": (1, 10_000),
+                "folds": (0, MOST_FOLDS),
+            },
+        )
 
 
 def train_nodules(

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from hilum.errors import InputError
 from hilum.nn.models.detectors import STRIDE
+from hilum.settings import check_ranges
 from hilum.training.implants import Implants, insert
 from hilum.training.scenes import Scene
 from hilum.volume import HUArray
@@ -56,6 +57,17 @@ class CropVariety:
             raise InputError(
                 f"The edge of a crop must be a multiple of 16 voxels; got {self.edge}."
             )
+        check_ranges(
+            self,
+            {
+                "edge": (16, 1024),
+                "shift_hu": (0, 1000),
+                "noise_hu": (0, 1000),
+                "pleural": (0, 1),
+                "vascular": (0, 1),
+                "between": (0, 1),
+            },
+        )
 
 
 class DetectionViews:

@@ -25,12 +25,18 @@ import numpy as np
 
 from hilum.errors import InputError
 from hilum.formats.atomic import replacing, writing
-from hilum.settings import to_table
+from hilum.settings import check_ranges, to_table
 from hilum.training.progress import Bar, EventLog, draw_curves
 from hilum.training.sharing import compute_in_float32, prepare_sharing
 
 Epoch = dict[str, float]
 View = Callable[[int, np.random.Generator], Any]
+
+MOST_EPOCHS = 1_000_000
+MOST_FOLDS = 1000
+MOST_SEED = 2**31 - 2
+"""NumPy and Keras take it, and the next one."""
+_MOST_RATE = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +61,19 @@ class FitSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot train."""
-        if self.epochs < 1 or self.patience < 0:
+        check_ranges(
+            self,
+            {
+                "epochs": (1, MOST_EPOCHS),
+                "weight_decay": (0, 1000),
+                "patience": (0, MOST_EPOCHS),
+                "seed": (0, MOST_SEED),
+            },
+        )
+        if not 0 < self.learning_rate <= _MOST_RATE:
             raise InputError(
-                f"Training needs at least 1 epoch and a patience of at least 0; got "
-                f"epochs={self.epochs}, patience={self.patience}."
-            )
-        if not (self.learning_rate > 0 and self.weight_decay >= 0):
-            raise InputError(
-                "Training needs a learning rate above 0 and a weight decay of at least "
-                f"0; got learning_rate={self.learning_rate}, "
-                f"weight_decay={self.weight_decay}."
+                f"Setting `learning_rate` must be above 0 and at most {_MOST_RATE}; "
+                f"got {self.learning_rate}."
             )
 
 

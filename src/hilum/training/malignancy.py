@@ -25,8 +25,16 @@ from hilum.errors import InputError
 from hilum.features.patches import Patch, to_channels
 from hilum.formats.atomic import replacing, writing
 from hilum.nn.models import RATING_CATEGORIES, malignancy_net
-from hilum.settings import to_table
-from hilum.training.fit import FitSettings, Views, check_fold, fit
+from hilum.settings import check_ranges, to_table
+from hilum.training.fit import (
+    MOST_EPOCHS,
+    MOST_FOLDS,
+    MOST_SEED,
+    FitSettings,
+    Views,
+    check_fold,
+    fit,
+)
 from hilum.training.joining import members_net
 from hilum.training.malignancy_data import (
     Floats,
@@ -72,6 +80,23 @@ class MalignancySettings:
     automatic_share: float = 0.25
     grown_mm: float = 0.5
     patch_share: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot train."""
+        check_ranges(
+            self,
+            {
+                "folds": (2, MOST_FOLDS),
+                "seed": (0, MOST_SEED),
+                "members": (1, 1000),
+                "feature_epochs": (1, MOST_EPOCHS),
+                "patch_epochs": (1, MOST_EPOCHS),
+                "views": (1, 1000),
+                "automatic_share": (0, 1),
+                "grown_mm": (0, 10),
+                "patch_share": (0, 1),
+            },
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

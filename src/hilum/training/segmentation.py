@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hilum.datasets import NoduleCase, folds_by_patient, read_nodules
+from hilum.errors import InputError
 from hilum.formats.atomic import replacing
 from hilum.runtime.patches import PATCH_SHAPE
-from hilum.settings import to_table
+from hilum.settings import check_ranges, to_table
 from hilum.training.augment import Variety
-from hilum.training.fit import FitSettings, Views, check_fold, fit
+from hilum.training.fit import MOST_FOLDS, FitSettings, Views, check_fold, fit
 from hilum.training.joining import average_net
 from hilum.training.nodule_data import nodules_of
 from hilum.training.segmentation_figures import (
@@ -33,6 +34,9 @@ from hilum.training.segmentation_figures import (
 )
 from hilum.training.segmentation_network import outline_net
 from hilum.training.segmentation_views import NoduleViews, load_pieces, outline_loss
+
+_MOST_LEVELS = 5
+"""Of the network: each but the first halves the patch, down to a single slice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,23 @@ class SegmentationSettings:
     batch: int = 8
     filters: tuple[int, ...] = (12, 24, 48)
     repeated: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot train."""
+        if not 1 <= len(self.filters) <= _MOST_LEVELS:
+            raise InputError(
+                f"Setting `filters` needs 1 to {_MOST_LEVELS} levels; got "
+                f"{list(self.filters)}."
+            )
+        check_ranges(
+            self,
+            {
+                "folds": (2, MOST_FOLDS),
+                "batch": (1, 100_000),
+                "filters": (1, 10_000),
+                "repeated": (0, 1),
+            },
+        )
 
 
 def train_segmentation(
