@@ -45,9 +45,13 @@ print(run_batch(Path(sys.argv[1]), Path(sys.argv[2]), settings=how).to_json())
 """
 
 
+TOKEN = {"RAY_AUTH_TOKEN": "5" * 64}
+
+
 def drive(table, out, *more):
     command = [sys.executable, "-c", DRIVER, str(table), str(out), STAND_IN, *more]
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    env = os.environ | TOKEN
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL, env=env)
 
 
 def start_node(tmp_path, *options):
@@ -58,7 +62,13 @@ def start_node(tmp_path, *options):
         "--disable-usage-stats", *options,
     ]  # fmt: skip
     with (tmp_path / "ray.log").open("ab") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=os.environ | TOKEN | {"RAY_AUTH_MODE": "token"},
+        )
 
 
 def kill_node(node):
@@ -260,3 +270,57 @@ def test_a_cluster_that_is_not_there_is_told():
             ray_workers(HandSettings(), 1, address, most=1),
         ):
             pass
+
+
+@pytest.fixture
+def untold(monkeypatch, tmp_path):
+    """Nobody chose how Ray tells who may join, and Ray was not imported."""
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.setenv(name, "")  # so that it is taken back afterwards
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    return tmp_path
+
+
+def test_ray_on_this_machine_has_a_token_of_its_own(untold):
+    cluster._take_token(None)
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+    assert list(untold.iterdir()) == []  # or each `ray start` would ask for it
+
+
+def test_a_cluster_is_shown_the_token_of_this_machine(untold):
+    cluster._take_token("127.0.0.1:6379")
+    assert "RAY_AUTH_MODE" not in os.environ  # there is none
+    (untold / ".ray").mkdir()
+    (untold / ".ray" / "auth_token").write_text("5" * 64)
+    cluster._take_token("127.0.0.1:6379")
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    assert "RAY_AUTH_TOKEN" not in os.environ
+
+
+@pytest.mark.parametrize("address", [None, "127.0.0.1:6379"])
+def test_what_somebody_chose_for_ray_stays(untold, monkeypatch, address):
+    del untold
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "mine")
+    cluster._take_token(address)
+    assert os.environ["RAY_AUTH_MODE"] == "disabled"
+    assert os.environ["RAY_AUTH_TOKEN"] == "mine"
+
+
+def test_a_cluster_that_wants_another_token_says_so(monkeypatch):
+    def refuse(**_):
+        try:
+            raise RuntimeError("... ray.exceptions.AuthenticationError: RPC error")
+        except RuntimeError as error:
+            raise ConnectionError("Failed to connect") from error
+
+    ray = FakeRay()
+    monkeypatch.setattr(ray, "init", refuse, raising=False)
+    monkeypatch.setattr(cluster, "_check_address", lambda _: None)
+    with pytest.raises(InputError, match="another token"):
+        cluster._join(ray, None, "127.0.0.1:6379")
+    with pytest.raises(InputError, match="cannot be started here"):
+        cluster._join(ray, None, None)

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,6 +37,9 @@ _REPLACE_S = 60.0
 """How long a new actor is waited for before its orders go to the others."""
 
 _ANSWER_S = 10.0
+
+_NOT_JOINED = (ConnectionError, ValueError, RuntimeError, OSError)
+_MODE = "RAY_AUTH_MODE"
 
 Files = dict[str, bytes]
 
@@ -166,6 +171,7 @@ def ray_workers(
         MissingDependencyError: Ray is not installed.
         InputError: The cluster cannot be joined.
     """
+    _take_token(address)
     ray = _ray()
     is_ours = not ray.is_initialized()
     if is_ours:
@@ -199,6 +205,24 @@ def cores_each(nodes: Sequence[float], workers: int) -> int:
     return 1
 
 
+def _take_token(address: str | None) -> None:
+    """Settle how Ray tells who may run something on it, before it is imported.
+
+    Left alone, Ray on one machine would keep a token in the home, and each `ray start`
+    there would ask for it ever after. So a run on this machine has a token of its own;
+    on a cluster that of the machine is shown, if it has one.
+    """
+    if _MODE in os.environ or "ray" in sys.modules:
+        return  # somebody chose
+    if address is None:
+        os.environ[_MODE] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        return
+    kept = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray/auth_token"
+    if "RAY_AUTH_TOKEN" in os.environ or Path(kept).is_file():
+        os.environ[_MODE] = "token"
+
+
 def _join(ray: Any, workers: int | None, address: str | None) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     where = "Ray cannot be started here"
@@ -209,11 +233,26 @@ def _join(ray: Any, workers: int | None, address: str | None) -> None:
         else:
             where = "There is no Ray cluster at that address"
             ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+    except (*_NOT_JOINED, ray.exceptions.RayError) as error:
+        if address is not None and "AuthenticationError" in _causes(error):
+            raise InputError(
+                "The Ray cluster at that address asks for another token. Copy "
+                "~/.ray/auth_token of the machine with the head to this one, and set "
+                "RAY_AUTH_MODE=token."
+            ) from error
         raise InputError(
             f"{where} ({type(error).__name__}). Start one with `ray start --head`, or "
             "leave out --address."
         ) from error
+
+
+def _causes(error: BaseException | None) -> str:
+    """Give all that an error came from, as one text."""
+    texts = []
+    while error is not None:
+        texts.append(f"{type(error).__name__}: {error}")
+        error = error.__cause__ or error.__context__
+    return "\n".join(texts)
 
 
 def _check_address(address: str | None) -> None:
