@@ -62,6 +62,28 @@ def test_planted_faults_are_found(example, tmp_path):
     ]
 
 
+def test_a_damaged_reader_file_does_not_end_the_check(example, tmp_path):
+    folder = shutil.copytree(example("lidc"), tmp_path / "lidc")
+    first = min(folder.rglob("*.xml"))
+    first.write_bytes(first.read_bytes()[:300])
+    check = check_dataset(folder)
+    assert not check.ok
+    assert (check.cases, check.readable, check.nodules) == (3, 3, 0)
+    (gap,) = check.gaps
+    assert (gap.code, gap.count) == ("readings-damaged", 3)
+    assert first.name in gap.message
+
+
+def test_a_series_with_a_damaged_slice_is_not_sound(example, tmp_path):
+    folder = shutil.copytree(example("lidc"), tmp_path / "lidc")
+    slices = sorted(min(folder.rglob("*.dcm")).parent.iterdir())
+    slices[len(slices) // 2].write_bytes(b"cut")
+    check = check_dataset(folder)
+    assert check.readable == 3
+    assert check.notices["damaged-files"] == 1
+    assert not check.ok
+
+
 @pytest.mark.parametrize("kind", [KeyError, MemoryError, OSError])
 def test_an_error_of_ours_in_one_scan_does_not_end_the_check(
     caplog, example, monkeypatch, kind

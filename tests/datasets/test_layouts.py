@@ -263,6 +263,7 @@ def test_a_later_screen_leaves_less_time(screened, later, followed):
         ({"scr_days0": "5", "fup_days": ""}, "no-follow-up"),
         ({"scr_days0": "50", "fup_days": "10"}, "no-follow-up"),
         ({"scr_days0": "50", "candx_days": "10", "fup_days": "900"}, "after-diagnosis"),
+        ({"scr_days0": "5", "candx_days": "-3", "fup_days": "900"}, "after-diagnosis"),
         ({"scr_days0": ".E", "candx_days": "10", "fup_days": "900"}, "no-screen"),
         ({"scr_days0": ".W", "candx_days": ".N", "fup_days": "900"}, "no-screen"),
         (
@@ -284,6 +285,24 @@ def test_no_cancer_needs_no_day_of_diagnosis():
 def test_the_day_of_diagnosis_counts_as_event():
     row = {"scr_days0": "10", "candx_days": "10", "fup_days": "2000"}
     assert outcome_after(row, 0) == Outcome(0.0, True)
+
+
+@pytest.mark.parametrize("column", ["candx_days", "fup_days"])
+def test_more_days_than_a_life_has_are_refused(column):
+    row = {"scr_days0": "10", "candx_days": "", "fup_days": "2000", column: "1e308"}
+    with pytest.raises(InputError, match="Are they dates"):
+        outcome_after(row, 0)
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "prsn.CSV"])
+def test_a_table_of_no_layout_is_not_passed_over(example, tmp_path, name):
+    folder = copy_of(example("folder"), tmp_path)
+    assert open_dataset(folder).gaps == ()
+    (folder / name).write_text("id;cancer\npatient-001;1\n")
+    data = open_dataset(folder)
+    assert data.layout == "folder"
+    (gap,) = data.gaps
+    assert (gap.code, gap.count) == ("tables-unknown", 1)
 
 
 def test_follow_up_is_asked_for(tmp_path):

@@ -11,7 +11,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,8 @@ _LOG = logging.getLogger(__name__)
 _LOG.addHandler(logging.NullHandler())
 
 Talk = Callable[[str], None]
+_DAMAGE = {"damaged-files", "missing-slices"}
+"""Notices of a series that is not whole."""
 _LABELS = ("cancer", "none", "unknown")
 
 
@@ -161,11 +163,11 @@ def check_dataset(
     """
     from hilum.datasets.check_page import Report  # noqa: PLC0415  slow to import
 
-    data = open_dataset(source)
+    data, readings = _with_readings(open_dataset(source))
     report = Report(out) if out is not None else None
     found: list[ScanFacts] = []
     marks: dict[str, bytes] = {}
-    for number, (facts, mark) in enumerate(check_scans(data), start=1):
+    for number, (facts, mark) in enumerate(check_scans(data, readings), start=1):
         found.append(facts)
         if mark is not None:
             marks[facts.id] = mark
@@ -178,21 +180,32 @@ def check_dataset(
     return check
 
 
-def check_scans(data: DataSet) -> Iterator[tuple[ScanFacts, bytes | None]]:
+def _with_readings(data: DataSet) -> tuple[DataSet, Mapping[str, Reading]]:
+    """Read the readers' marks; where they are damaged, that is what is missing."""
+    if all(case.annotations is not None for case in data.cases):
+        return data, {}
+    try:
+        return data, load_readings(data)
+    except InputError as error:
+        gap = Gap("readings-damaged", len(data), str(error))
+        return replace(data, gaps=(*data.gaps, gap)), {}
+
+
+def check_scans(
+    data: DataSet, readings: Mapping[str, Reading] | None = None
+) -> Iterator[tuple[ScanFacts, bytes | None]]:
     """Read the scans of a data set, one after the other.
 
     Args:
         data: Out of `open_dataset`.
+        readings: The readers' marks of LIDC; by default read here.
 
     Returns:
         For each what it is, and what tells its patient from others in this process
         where the files say that for certain.
-
-    Raises:
-        InputError: A reader file of LIDC is damaged.
     """
-    unread = any(case.annotations is None for case in data.cases)
-    readings = load_readings(data) if unread else {}
+    if readings is None:
+        data, readings = _with_readings(data)
     for case in data.cases:
         yield _check_scan(case, readings)
 
@@ -234,9 +247,10 @@ def summarise(
     digests = _groups({s.id: s.digest for s in scans if s.digest})
     leaks = tuple(_leaks(scans, digests, marks))
     outside = sum(scan.outside for scan in scans)
+    damaged = any(_DAMAGE & set(scan.notices) for scan in scans)
     return DataCheck(
         layout=data.layout,
-        ok=not (data.gaps or unreadable or digests or leaks or outside),
+        ok=not (data.gaps or unreadable or digests or leaks or outside or damaged),
         cases=len(data),
         patients=len({case.patient for case in data.cases}),
         readable=sum(scan.problem is None for scan in scans),

@@ -49,6 +49,7 @@ from hilum.errors import InputError
 
 DAYS_A_YEAR = 365.25
 SCREENS = (0, 1, 2)
+_MOST_DAYS = 40_000
 _NEEDED = ("pid", "scr_days0", "candx_days", "fup_days")
 _FIRST_YEAR = 1999
 _DATE = re.compile(r"(?:\d\d-\d\d-)?(1999|2000|2001)(?:\d{4})?(?=-|$)")
@@ -129,7 +130,7 @@ def outcome_after(row: Mapping[str, str], screen: int) -> Outcome | Unusable:
         screen: 0, 1 or 2.
 
     Raises:
-        InputError: A number of days is no number.
+        InputError: A number of days is no number, or more than a life has.
 
     Example:
         >>> row = {"scr_days0": "10", "candx_days": "", "fup_days": "2201.5"}
@@ -140,12 +141,17 @@ def outcome_after(row: Mapping[str, str], screen: int) -> Outcome | Unusable:
     screened = number_in(row, f"scr_days{screen}", where)
     diagnosed = number_in(row, "candx_days", where)
     followed = number_in(row, "fup_days", where)
+    if max(diagnosed or 0, followed or 0) > _MOST_DAYS:
+        raise InputError(
+            f"{where} has days beyond {_MOST_DAYS:,} in candx_days or fup_days, more "
+            "than a life. Are they dates?"
+        )
     if screened is None or screened < 0:
         return Unusable("no-screen")
     if diagnosed is None and (number_in(row, "can_scr", where) or 0) > 0:
         return Unusable("no-diagnosis-day")
-    end = followed if diagnosed is None or diagnosed < 0 else diagnosed
-    event = end is diagnosed and diagnosed is not None
+    end = followed if diagnosed is None else diagnosed
+    event = diagnosed is not None
     if end is None or (not event and end < screened):
         return Unusable("no-follow-up")
     if end < screened:

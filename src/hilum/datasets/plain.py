@@ -132,7 +132,22 @@ def read_patients(table: Path) -> DataSet:
 def read_plain(folder: Path) -> DataSet | None:
     """List the scans of a folder without a table; None where there is none."""
     cases = _told_apart(_plain_cases(folder))
-    return DataSet(layout="folder", folder=folder, cases=cases) if cases else None
+    if not cases:
+        return None
+    gaps = tuple(_unknown_tables(folder))
+    return DataSet(layout="folder", folder=folder, cases=cases, gaps=gaps)
+
+
+def _unknown_tables(folder: Path) -> Iterator[Gap]:
+    """Say that there are tables of no layout, or labels would be missed in silence."""
+    count = sum(p.suffix.lower() == ".csv" for p in folder.iterdir() if p.is_file())
+    if count:
+        message = (
+            f"{count} CSV files beside the scans are of no layout that is known, so no "
+            "label was read. Columns are separated by commas and named as in "
+            "docs/how-to/own-data.md; patients.csv needs `id`."
+        )
+        yield Gap("tables-unknown", count, message)
 
 
 def _told_apart(found: Iterable[Case]) -> tuple[Case, ...]:
