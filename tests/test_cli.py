@@ -18,6 +18,7 @@ from hilum.cli.assess import verdict
 from hilum.clinical.facts import Facts
 from hilum.compare import PairOptions, compare
 from hilum.doctor import examine
+from hilum.errors import InputError
 from hilum.evaluation import calibrate, write_submission
 from hilum.pipeline import assess, detect, segment
 from hilum.primer.runs import Runs
@@ -208,9 +209,11 @@ def test_detect_never_overwrites_the_scan(capsys, scan, tmp_path):
     link.symlink_to(path)
     code, _, err = run(capsys, "detect", str(path), str(link))
     assert code == 3
-    assert "is the CT itself" in err
+    assert "named twice" in err
+    with pytest.raises(InputError, match="is the CT itself"):
+        detect(path, link)
     assert path.read_bytes() == before
-    code, _, err = run(capsys, "detect", str(path), str(path))
+    code, _, err = run(capsys, "detect", str(path), str(tmp_path / "other.mha"))
     assert code == 3
     assert "must end in .csv" in err
 

@@ -9,6 +9,8 @@ import contextlib
 import functools
 import importlib
 import importlib.util
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ import hilum
 import hilum.phantom
 from hilum import cli
 from hilum.errors import InputError
+from hilum.formats.atomic import replacing
 
 CODES = {0, 2, 3, 4, 5}
 
@@ -207,3 +210,55 @@ def test_a_command_that_breaks_is_seen(capsys, monkeypatch):
     monkeypatch.setattr("hilum.dicom.find_studies", broken)
     code, _ = attempt(["find", "x"], capsys)
     assert str(code).startswith("ZeroDivisionError")
+
+
+@pytest.mark.parametrize("option", ["--card", "--plot"])
+def test_what_is_read_is_never_written_over(option, tmp_path, capsys):
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    header = "seriesuid,coordX,coordY,coordZ"
+    (truth / "annotations.csv").write_text(f"{header},diameter_mm\n1.2,0,0,0,9\n")
+    (truth / "seriesuids.csv").write_text("1.2\n")
+    marks = tmp_path / "marks.csv"
+    marks.write_text(f"{header},probability\n1.2,0,0,0,0.9\n")
+    before = marks.read_bytes()
+    (tmp_path / "other.csv").symlink_to(marks)
+    words = ["evaluate", "luna16", str(truth), str(marks), "--name", "a"]
+    for name in ("marks.csv", "other.csv"):
+        assert cli.main([*words, option, str(tmp_path / name)]) == 3
+        assert "named twice" in capsys.readouterr().err
+        assert marks.read_bytes() == before
+
+
+def test_a_volume_is_not_replaced_by_its_mask(places, capsys):
+    volume = Path(places["volume"])
+    before = volume.read_bytes()
+    assert cli.main(["segment", str(volume), str(volume)]) == 3
+    assert "named twice" in capsys.readouterr().err
+    assert volume.read_bytes() == before
+
+
+def test_a_pipe_is_written_into_and_stays_a_pipe(tmp_path):
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    with replacing(pipe) as file:
+        file.write(b"abc")
+    reader.join()
+    assert read == [b"abc"]
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    with contextlib.suppress(KeyError), replacing(path) as file:
+        file.write(b"half")
+        raise KeyError
+    assert path.read_bytes() == b"old"
+    with replacing(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]

@@ -343,3 +343,10 @@ def test_the_card_tells_of_the_training(tmp_path, patients):
     (run / "run.json").write_text("{}")
     with pytest.raises(InputError, match="hilum train"):
         write_card({}, facts, tmp_path / "card.md")
+
+
+@pytest.mark.parametrize("column", ["patient_name", "Name", "PatientID", "birth-date"])
+def test_nobody_is_told_from_the_facts(tmp_path, column):
+    path = tmp_path / "facts.csv"
+    path.write_text(f"id,{column},sex\na,DOE,f\nb,DOE,m\nc,ROE,m\nd,ROE,f\n")
+    assert {group.fact for group in read_facts(path, ["a", "b", "c", "d"])} == {"sex"}

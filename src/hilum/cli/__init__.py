@@ -18,7 +18,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TextIO
 
-from hilum._names import printable
+from hilum._names import name_of, printable
 from hilum._talk import Talk
 from hilum._version import __version__
 from hilum.cli.assess import add_assess, add_series, add_source
@@ -42,6 +42,9 @@ Commands = Any
 
 HIDDEN = argparse.SUPPRESS
 
+_WRITTEN = ("out", "card", "plot", "sheet", "refused")
+"""Arguments of all commands that name what is written."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; results go to stdout as JSON, messages to stderr.
@@ -61,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         _check_paths(args)
+        _check_written(args)
         with Talk(quiet=args.quiet) as talk:
             result = args.run(args, talk)
     except (HilumError, OSError) as error:
@@ -100,6 +104,20 @@ def _check_paths(args: argparse.Namespace) -> None:
                     f"`{printable(path.name)[:60]}` cannot be opened: "
                     f"{error.strerror}. Check the path."
                 ) from error
+
+
+def _check_written(args: argparse.Namespace) -> None:
+    """Refuse to write a result over a file that is read, or over another result."""
+    paths = {k: p for k, p in vars(args).items() if isinstance(p, Path)}
+    for name, path in paths.items():
+        if name not in _WRITTEN:
+            continue
+        others = [p for other, p in paths.items() if other != name]
+        if path.is_file() and any(p.exists() and p.samefile(path) for p in others):
+            raise InputError(
+                f"`{name_of(path)}` is named twice: to be read or written, and to be "
+                "written over. Name another file for the result."
+            )
 
 
 def _encodable(text: str, stream: TextIO) -> str:

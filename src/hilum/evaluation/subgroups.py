@@ -9,6 +9,7 @@ corrected for how many there are: of twenty, one interval is expected to miss.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,15 @@ CUTS: dict[str, tuple[float, ...]] = {
     "slice_spacing_mm": (1.5, 2.5, 5),
     "diameter_mm": (6, 10, 20),
 }
+_WHO = frozenset(
+    f"{whose}{what}"
+    for whose in ("", "patient", "patients", "person", "participant", "subject")
+    for what in (
+        "name", "firstname", "lastname", "familyname", "givenname", "surname", "id",
+        "number", "mrn", "birthdate", "dateofbirth", "birthday", "dob", "address",
+        "phone", "email", "initials", "ssn",
+    )
+)  # fmt: skip
 KEYS = ("id", "seriesuid", "patient")
 KIND_COLUMNS = ("kind", "type")
 _ROUNDS = 300
@@ -80,7 +90,7 @@ def read_facts(path: Path, ids: Sequence[str]) -> tuple[Group, ...]:
     Args:
         path: CSV with one of `KEYS`, the first that is there, and facts; such as the
             scans.csv of `hilum data check --out`. Columns that tell all cases apart,
-            or none, are left out.
+            or none, or who somebody is (a name, a date of birth), are left out.
         ids: (n,) of the cases.
 
     Raises:
@@ -108,7 +118,7 @@ def read_facts(path: Path, ids: Sequence[str]) -> tuple[Group, ...]:
             f"`{path.name}` has facts of none of the {len(ids)} cases. Is its column "
             f"{key} of another data set?"
         )
-    facts = [name for name in columns if name and name not in KEYS]
+    facts = [n for n in columns if n and n not in KEYS and not _tells_who(n)]
     return tuple(
         group
         for name in facts
@@ -268,6 +278,11 @@ def _joined(first: Points, second: Points) -> Points:
         np.concatenate([first.center_mm, second.center_mm]),
         np.concatenate([first.value, second.value]),
     )
+
+
+def _tells_who(column: str) -> bool:
+    """Tell whether a column says who somebody is, which no result may show."""
+    return re.sub(r"[^a-z]", "", column.lower()) in _WHO
 
 
 def _tells_apart(texts: Sequence[str]) -> bool:

@@ -12,14 +12,22 @@ from typing import IO
 from hilum._names import name_of
 from hilum.errors import InputError
 
+_OF_THE_SYSTEM = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a new file beside `path`, and give it that name once it is complete.
 
+    A device or a pipe, such as /dev/null, is written into and stays what it is.
+
     Args:
         path: Replaced when the block ends without an error, otherwise untouched.
     """
+    if _is_special(path):
+        with path.open("wb") as file:
+            yield file
+        return
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as file:
@@ -27,6 +35,13 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _is_special(path: Path) -> bool:
+    """Tell whether a name is of a device or a pipe, or of what the shell gave us."""
+    if path.parent in _OF_THE_SYSTEM:
+        return path.exists()
+    return path.exists() and not (path.is_file() or path.is_dir())
 
 
 @contextmanager
