@@ -449,3 +449,17 @@ def test_what_travels_between_processes_comes_out_the_same():
     assert Order.from_json(given_order.to_json()) == given_order
     for outcome in (row(1), failure(2)):
         assert Outcome.from_json(outcome.to_json()) == outcome
+
+
+def test_the_names_in_a_pipe_called_zip_are_not_waited_for(tmp_path):
+    pipe = tmp_path / "scan.zip"
+    os.mkfifo(pipe)
+    scan = Scan(name="scan.zip", source=str(pipe))
+    said = []
+    thread = threading.Thread(
+        target=lambda: said.append(without_names("`scan.zip` is no file.", scan, pipe)),
+        daemon=True,
+    )
+    thread.start()
+    thread.join(20)
+    assert said == ["`the scan` is no file."]

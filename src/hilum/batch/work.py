@@ -266,7 +266,7 @@ def _names_in(place: Path) -> Iterator[str]:
     """Name the files of a scan that is a folder or a zip."""
     for _, folders, files in os.walk(place):
         yield from (*folders, *files)
-    if place.suffix.lower() == ".zip":
+    if place.suffix.lower() == ".zip" and place.is_file():  # a pipe would hang
         with suppress(OSError, ValueError, zipfile.BadZipFile):
             with zipfile.ZipFile(place) as file:
                 names = file.namelist()
