@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -137,3 +140,27 @@ def test_a_phantom_whose_nodules_are_missed_is_broken(monkeypatch):
 
     monkeypatch.setattr(pipeline, "assess", bug)
     assert "RuntimeError" in doctor.check_phantom().found
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from hilum._optional import require\n"
+        "print(require('openvino', extra='all', to='to run').__name__)",
+        "from hilum.doctor import check_packages\n"
+        "assert check_packages({'openvino': 'openvino'}).state == 'ok'\n"
+        "print('openvino')",
+    ],
+)
+def test_openvino_tells_nobody_that_it_is_used(tmp_path, code):
+    # as it comes, it writes a number of this machine into the home, and sends it
+    code = f"{code}\nimport sys\nprint(sys.modules['openvino_telemetry'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"HOME": str(tmp_path)},
+    )
+    assert done.stdout.split() == ["openvino", "None"]
+    assert list(tmp_path.iterdir()) == []

@@ -23,6 +23,7 @@ from typing import Literal
 
 from hilum._cgroup import memory_limit_bytes
 from hilum._cores import count_cores, gains_by_bf16
+from hilum._optional import report_to_nobody
 from hilum.errors import HilumError, MissingDependencyError, WeightsError
 from hilum.records import Record
 
@@ -159,6 +160,7 @@ def check_packages(needed: dict[str, str]) -> Check:
     Args:
         needed: Module to the package that brings it.
     """
+    report_to_nobody()
     lacks = []
     for module, package in needed.items():
         try:
