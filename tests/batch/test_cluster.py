@@ -31,14 +31,15 @@ DRIVER = """
 import sys
 import time
 from pathlib import Path
-import ray
 from hilum.batch import BatchSettings, run_batch
+from hilum.batch.cluster import ray_workers
+from hilum.batch.hand import HandSettings
 address = sys.argv[4] if len(sys.argv) > 4 else None
 if address is not None:  # the second node may still be on its way
-    ray.init(address=address, log_to_driver=False)
-    while ray.cluster_resources().get("CPU", 0) < 2:
-        time.sleep(0.2)
-    ray.shutdown()
+    with ray_workers(HandSettings(), 1, address, most=1):
+        import ray
+        while ray.cluster_resources().get("CPU", 0) < 2:
+            time.sleep(0.2)
 how = BatchSettings(assessor=sys.argv[3], formats=("json",), engine="ray",
                     workers=2, address=address)
 print(run_batch(Path(sys.argv[1]), Path(sys.argv[2]), settings=how).to_json())
@@ -145,6 +146,30 @@ def wait_until(told, seconds=240):
     while not told():
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+ALONE = """
+from hilum.batch.cluster import ray_workers
+from hilum.batch.hand import HandSettings
+with ray_workers(HandSettings(), 1, None, most=1):
+    import ray
+    print(ray.nodes()[0]["NodeManagerAddress"])
+"""
+
+
+@needs_ray
+@pytest.mark.slow
+def test_ray_on_this_machine_alone_listens_to_this_machine_alone():
+    unset = ("RAY_AUTH_MODE", "RAY_ADDRESS", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE],
+        env={k: v for k, v in os.environ.items() if k not in unset},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert done.stdout.strip() == "127.0.0.1"
 
 
 def test_an_actor_sends_the_files_of_its_machine(cohort, tmp_path):
@@ -255,6 +280,7 @@ def test_without_ray_the_extra_is_named(monkeypatch):
         raise ImportError(name)
 
     monkeypatch.setattr(_optional, "import_module", absent)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
     with (
         pytest.raises(MissingDependencyError, match=r"hilum\[ray\]"),
         ray_workers(HandSettings(), 1, None, most=1),

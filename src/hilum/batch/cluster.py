@@ -172,6 +172,7 @@ def ray_workers(
         InputError: The cluster cannot be joined.
     """
     _take_token(address)
+    _listen_to(address)
     ray = _ray()
     is_ours = not ray.is_initialized()
     if is_ours:
@@ -229,7 +230,10 @@ def _join(ray: Any, workers: int | None, address: str | None) -> None:
     _check_address(address)
     try:
         if address is None:
-            ray.init(num_cpus=workers, include_dashboard=False, **quiet)
+            # "local": a cluster that somebody else runs here is not joined unasked
+            ray.init(
+                address="local", num_cpus=workers, include_dashboard=False, **quiet
+            )
         else:
             where = "There is no Ray cluster at that address"
             ray.init(address=address, **quiet)
@@ -267,6 +271,16 @@ def _check_address(address: str | None) -> None:
             f"There is no Ray cluster at that address ({type(error).__name__}). Start "
             "one with `ray start --head`, or leave out --address."
         ) from error
+
+
+def _listen_to(address: str | None) -> None:
+    """Let Ray without a cluster listen to this machine alone, before it is imported.
+
+    By itself it does so on Windows and macOS only; this setting of Ray's, whatever its
+    name says, makes Linux like them.
+    """
+    if address is None:
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 
 
 def _ray() -> Any:
