@@ -112,8 +112,21 @@ def test_columns_and_files_that_are_absent(tmp_path):
     (tmp_path / "e.csv").write_text("id,cancer\n")
     with pytest.raises(InputError, match="has no row"):
         read_table(tmp_path / "e.csv", ("cancer",))
+    twice = write(tmp_path / "w.csv", "id,cancer,cancer", [("a", 0.1, 0.9)])
+    with pytest.raises(InputError, match="column cancer more than once"):
+        read_table(twice, ("cancer",))
     assert columns_of(path) == ("id", "label")
     assert columns_of(tmp_path / "none.csv") == ()
+
+
+def test_a_decimal_comma_is_refused_and_not_read_as_nothing(tmp_path):
+    # "p0,0,73" would be a probability of 0, and a log loss of 34 for a cancer
+    path = tmp_path / "comma.csv"
+    path.write_text("id,cancer\np0,0,73\n")
+    with pytest.raises(InputError, match=r"Line 2 of .*has 3 values.*with a point"):
+        read_table(path, ("cancer",))
+    path.write_text("id,cancer\np0,0.73,\n")  # as a spreadsheet may end its lines
+    assert read_table(path, ("cancer",)) == {"p0": {"cancer": 0.73}}
 
 
 def test_concordance_by_hand():
@@ -367,6 +380,19 @@ def test_a_fitted_curve_rises_and_does_not_give_certainty(cohort, method):
     assert values.max() < 1
     cases = Labelled(tuple(map(str, range(200))), cancer, said)
     assert cross_fit(cases, method).shape == (200,)
+
+
+def test_the_calibrated_table_is_one_again_whatever_is_in_an_id(tmp_path):
+    ids = [f'"clinic {n % 2}, {n}"' for n in range(60)]
+    rng = np.random.default_rng(1)
+    said = [round(0.2 + 0.4 * (n % 2) + 0.3 * rng.uniform(), 3) for n in range(60)]
+    truth = write(
+        tmp_path / "t.csv", "id,cancer", [(i, n % 2) for n, i in enumerate(ids)]
+    )
+    table = write(tmp_path / "p.csv", "id,cancer", zip(ids, said, strict=True))
+    calibrate(truth, table, tmp_path / "o")
+    again = read_table(tmp_path / "o" / "calibrated.csv", ("cancer",))
+    assert list(again) == [i.strip('"') for i in ids]
 
 
 def test_what_cannot_be_calibrated(tmp_path):

@@ -92,3 +92,6 @@ def test_what_cannot_be_gathered(folder, tmp_path):
         write_submission(folder, out)
     assert "b2" not in str(caught.value)
     assert not out.exists()
+    (folder / "b2" / "assessment.json").write_text("[" * 100_000)  # too deep to parse
+    with pytest.raises(InputError, match="folder 2 of 3"):
+        write_submission(folder, out)

@@ -31,7 +31,8 @@ def read_rows(path: Path, needed: Sequence[str]) -> list[Row]:
         Column to text, a row each.
 
     Raises:
-        InputError: It cannot be read, or a column is missing or a line is short.
+        InputError: It cannot be read, a column is missing or there twice, or a line
+            has fewer or more values than there are columns.
     """
     return list(each_row(path, needed))
 
@@ -51,6 +52,7 @@ def each_row(path: Path, needed: Sequence[str]) -> Iterator[Row]:
                         f"Line {line} of `{name_of(path)}` is cut short: it has "
                         f"{there} of {len(columns)} values. Was the file copied whole?"
                     )
+                _check_surplus(path, line, row, len(columns))
                 yield row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -106,6 +108,17 @@ def number_in(
     return value
 
 
+def _check_surplus(path: Path, line: int, row: Row, columns: int) -> None:
+    """Refuse a line with more values than columns; empty ones at its end may be."""
+    more: Sequence[str] = row.get(None, ())  # type: ignore[call-overload]
+    if any(text.strip() for text in more):
+        raise InputError(
+            f"Line {line} of `{name_of(path)}` has {columns + len(more)} values, and "
+            f"the first line {columns}. Write decimals with a point, and put a text "
+            "that has a comma in quotes."
+        )
+
+
 def _check_columns(path: Path, columns: Sequence[str], needed: Sequence[str]) -> None:
     missing = [name for name in needed if name not in columns]
     if missing:
@@ -117,4 +130,10 @@ def _check_columns(path: Path, columns: Sequence[str], needed: Sequence[str]) ->
         raise InputError(
             f"`{name_of(path)}` lacks the column {', '.join(missing)}; it has {there}. "
             f"Expected a first line with {','.join(needed)}.{hint}"
+        )
+    twice = [name for name in needed if columns.count(name) > 1]
+    if twice:
+        raise InputError(
+            f"`{name_of(path)}` has the column {', '.join(twice)} more than once. Keep "
+            "the one that is meant."
         )

@@ -5,8 +5,10 @@ A table is a CSV with a header; columns that are not asked for are ignored.
 
 from __future__ import annotations
 
+import csv
+import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,6 +129,19 @@ def check_probabilities(values: Floats, what: str) -> None:
             f"{what} must lie in [0, 1]; got {values.min():g} to {values.max():g}. "
             "Apply a sigmoid to logits, and divide percent by 100."
         )
+
+
+def as_table(rows: Iterable[tuple[str, float]]) -> bytes:
+    """Write ids and probabilities as a CSV `id,cancer`, whatever is in an id.
+
+    Args:
+        rows: Id and probability of each patient.
+    """
+    table = io.StringIO()
+    lines = csv.writer(table, lineterminator="\n")
+    lines.writerow(("id", "cancer"))
+    lines.writerows((name, f"{value:.6g}") for name, value in rows)
+    return table.getvalue().encode("utf-8", "surrogateescape")
 
 
 def _number(text: str, column: str, path: Path, line: int) -> float:

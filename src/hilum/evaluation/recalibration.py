@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hilum.errors import InputError
 from hilum.evaluation.calibration import Bin, fit_platt, reliability
 from hilum.evaluation.dsb2017 import PatientFigures, judge_patients
-from hilum.evaluation.patients import Labelled, read_labelled
+from hilum.evaluation.patients import Labelled, as_table, read_labelled
 from hilum.findings import Record
 from hilum.formats.atomic import replacing
 
@@ -187,10 +187,8 @@ def _write(
     tree = {"points": [list(p) for p in curve], "sentence": sentence}
     with replacing(out / "calibration.json") as file:
         file.write(json.dumps(tree).encode())
-    lines = ["id,cancer"]
-    lines += [f"{i},{p:.6g}" for i, p in zip(cases.ids, crossed.tolist(), strict=True)]
     with replacing(out / "calibrated.csv") as file:
-        file.write(("\n".join(lines) + "\n").encode())
+        file.write(as_table(zip(cases.ids, crossed.tolist(), strict=True)))
 
 
 def _plot(path: Path, cases: Labelled, crossed: Floats) -> None:

@@ -6,8 +6,6 @@ It is what the Data Science Bowl 2017 asked for, and what `hilum evaluate dsb201
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from pathlib import Path
 
 from hilum._names import name_of
 from hilum.errors import InputError
-from hilum.evaluation.patients import read_table
+from hilum.evaluation.patients import as_table, read_table
 from hilum.findings import Assessment, Record
 from hilum.formats.atomic import replacing, writing
 
@@ -98,12 +96,8 @@ def write_probabilities(
         absent += name not in found
         outside += value is None
         rows.append((name, prior if value is None else value))
-    table = io.StringIO()
-    lines = csv.writer(table, lineterminator="\n")
-    lines.writerow(("id", "cancer"))
-    lines.writerows((name, f"{value:.6g}") for name, value in rows)
     with writing(out), replacing(out) as file:
-        file.write(table.getvalue().encode("utf-8", "surrogateescape"))
+        file.write(as_table(rows))
     return Submission(
         file=str(out),
         patients=len(rows),
@@ -138,7 +132,7 @@ def _read_folder(folder: Path) -> dict[str, float | None]:
         try:
             tree = json.loads((path / DOCUMENT).read_text(encoding="utf-8"))
             found[path.name] = Assessment.from_json(tree).cancer_probability.value
-        except (OSError, ValueError, InputError) as error:
+        except (OSError, ValueError, RecursionError, InputError) as error:
             raise InputError(
                 f"The {DOCUMENT} of folder {number} of {len(paths)}, by name, cannot "
                 f"be read ({type(error).__name__}). Assess that patient again."

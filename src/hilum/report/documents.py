@@ -391,7 +391,7 @@ def read_assessment(path: Path) -> Assessment:
     path = Path(path)
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"Cannot read `{name_of(path)}` as an assessment: {error}"
         ) from error

@@ -218,7 +218,7 @@ def _on_curve(
         x, y = np.array(json.loads(path.read_text())["points"], np.float64).T
         fine = (np.diff(x) >= 0).all() and (np.diff(y) >= -1e-12).all()
         fine = fine and x[0] <= 0 and x[-1] >= 1 and y[0] >= 0 and y[-1] <= 1
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
         fine = False
     if not fine:
         raise InputError(
