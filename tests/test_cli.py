@@ -404,12 +404,34 @@ def test_guidelines_by_command(capsys, words, key, expected):
         ("fleischner --kind solid --diameter-mm 7 --age 20", "from 35 years"),
         ("lungrads --kind solid", "mean diameter"),
         ("vdt --days 90", "two diameters or two volumes"),
+        (
+            "lungrads --kind solid --status stable --diameter-mm 12 "
+            "--prior-diameter-mm 5 --prior-category 2 --months 6",
+            "the status that fits",
+        ),
     ],
 )
 def test_what_a_guideline_is_not_meant_for_is_refused(capsys, words, said):
     code, out, err = run(capsys, "risk", *words.split())
     assert (code, out) == (3, None)
     assert said in err
+
+
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [
+        ("", ["race", "copd", "personal_cancer", "family_history", "current_smoker",
+              "years_quit"]),
+        ("--years-quit 5 --race asian --no-copd --no-personal-cancer", [
+            "family_history"]),
+        ("--current-smoker --race white --copd --personal-cancer --family-history", []),
+    ],
+)  # fmt: skip
+def test_plco_by_command_guesses_nothing(capsys, words, missing):
+    person = "--age 62 --education 4 --bmi 27 --cigarettes-per-day 20 --years-smoked 27"
+    code, out, _ = run(capsys, "risk", "plco", *person.split(), *words.split())
+    assert (code, out["missing"]) == (0, missing)
+    assert (out["low"] == out["high"]) == (not missing)
 
 
 def test_each_evaluation_has_its_function():

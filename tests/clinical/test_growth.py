@@ -85,3 +85,22 @@ def test_what_has_no_decimals_is_not_rounded():
     assert round_half_up(1e308, "0.1") == 1e308
     assert round_half_up(-1e15, "1") == -1e15
     assert round_half_up(7.95, "0.1") == 8.0
+
+
+@pytest.mark.parametrize(
+    ("second", "days", "words"),
+    [
+        (124.9, 90, "+24.9%: less than 25 %"),
+        (75.1, 90, "-24.9%: less than 25 %"),
+        (200, 400.1, "doubling time 400.1 days, 400 to 600 days"),
+        (200, 400, "doubling time 400 days, <= 400 days"),
+        (200, 600.4, "doubling time 600.4 days, > 600 days"),
+    ],
+)
+def test_the_numbers_of_a_rule_are_on_the_side_that_it_says(second, days, words):
+    assert words in judge_growth(100, second, days).rule
+
+
+def test_a_time_that_nobody_lives_is_refused():
+    with pytest.raises(InputError, match=r"0\.001 to 36525 days"):
+        judge_growth(100, 200, 1e9)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hilum.clinical.lungrads import (
     ScreeningFinding,
     change_since,
+    check_status,
     judge_exam,
     judge_finding,
     judge_range,
@@ -243,6 +244,33 @@ def test_the_error_of_measurement_reaches_the_category():
         ({"kind": "part-solid", "diameter_mm": 7, "solid_mm": -1}, "0 or more"),
         ({"kind": "solid", "diameter_mm": 7, "prior_category": "3"}, "no prior"),
         (
+            {"kind": "solid", "diameter_mm": 7, "status": "new", "prior_category": "3"},
+            r"first time \(new\) has no prior",
+        ),
+        (
+            {
+                "kind": "solid",
+                "diameter_mm": 20,
+                "status": "stable",
+                "prior_category": "1",
+            },
+            "none of category 1 before",
+        ),
+        (  # at baseline such a cyst is 4A, and what "changed" made it 3
+            {"kind": "cyst", "cyst": "thick-walled", "cyst_change": "lumen"},
+            "has not changed",
+        ),
+        (
+            {
+                "kind": "solid",
+                "diameter_mm": 7,
+                "status": "stable",
+                "prior_category": "3",
+                "prior_months": 1e9,
+            },
+            "to 1200 months",
+        ),
+        (
             {"kind": "solid", "diameter_mm": 7, "status": "new", "prior_category": "5"},
             "prior category must be",
         ),
@@ -419,3 +447,86 @@ def test_the_error_of_a_diameter_says_nothing_of_a_volume():
 def test_a_solid_part_larger_than_the_whole_is_refused_by_volume_too():
     with pytest.raises(InputError, match=r"\(200 mm³\) is larger"):
         ScreeningFinding(kind="part-solid", volume_mm3=150.0, solid_volume_mm3=200.0)
+
+
+@pytest.mark.parametrize(
+    ("told", "category", "possible", "missing"),
+    [
+        # 7 mm is 3; it was 3 and steps down to 2, or stays
+        ({}, "3", "2 to 3", ("prior_category", "prior_months")),
+        ({"prior_category": "3"}, "3", "2 to 3", ("prior_months",)),
+        # a smaller one may have been 4B, which is kept
+        (
+            {"status": "decreased"}, "3", "2 to 4B", ("prior_category", "prior_months"),
+        ),
+        # kept at 2, unless it crossed 6 mm since: only the prior's diameter tells
+        ({"prior_category": "2"}, "2", "2 to 3", ("prior_diameter_mm",)),
+        ({"prior_category": "2", "prior_diameter_mm": 6.5}, "2", "", ()),
+        ({"prior_category": "2", "prior_diameter_mm": 5.8}, "3", "", ()),
+        # a volume now and a diameter then do not tell either
+        (
+            {"prior_category": "2", "prior_diameter_mm": 6.5, "diameter_mm": None,
+             "volume_mm3": 180},
+            "2", "2 to 3", ("diameter_mm",),
+        ),
+        ({"status": "growing"}, "4A", "", ()),
+    ],
+)  # fmt: skip
+def test_what_was_not_told_of_the_prior_gives_a_range(
+    told, category, possible, missing
+):
+    given = {"kind": "solid", "status": "stable", "diameter_mm": 7} | told
+    exam = judge_exam([ScreeningFinding(**given)])
+    assert (exam.category, exam.possible, exam.missing) == (category, possible, missing)
+
+
+def test_of_a_thick_walled_cyst_that_grew_it_matters_what_did():
+    grew = {"kind": "cyst", "cyst": "thick-walled", "status": "growing"}
+    exam = judge_exam([ScreeningFinding(**grew)])
+    assert (exam.possible, exam.missing) == ("3 to 4B", ("cyst_change",))
+    assert judge_exam([ScreeningFinding(**grew, cyst_change="lumen")]).possible == ""
+
+
+def test_a_cyst_that_changed_does_not_step_down():
+    # the growing wall is 4B; 4A before, three months ago, made it 3
+    given = {"kind": "cyst", "cyst": "thick-walled", "status": "stable"}
+    before = {"prior_category": "4A", "prior_months": 3}
+    assert category(**given, **before, cyst_change="wall") == "4B"
+    assert category(**given, **before) == "3"
+
+
+@pytest.mark.parametrize(
+    ("status", "before", "now", "fits"),
+    [
+        ("stable", 6.0, 7.5, True),
+        ("stable", 6.0, 7.6, False),
+        ("stable", 7.6, 6.0, False),
+        ("growing", 6.0, 8.0, True),
+        ("growing", 7.0, 5.0, False),
+        ("slowly-growing", 7.0, 7.0, False),
+        ("decreased", 7.0, 5.0, True),
+        ("decreased", 5.0, 7.0, False),
+        ("new", None, 7.0, True),
+        ("stable", None, 7.0, True),
+    ],
+)
+def test_a_status_fits_its_diameters(status, before, now, fits):
+    given = {"status": status, "prior_diameter_mm": before, "diameter_mm": now}
+    finding = ScreeningFinding(kind="solid", **given)
+    if fits:
+        check_status(finding)
+        return
+    with pytest.raises(InputError, match=f"status is {status}, and the mean"):
+        check_status(finding)
+
+
+def test_the_status_of_a_part_solid_nodule_is_that_of_its_solid_part():
+    part = {"kind": "part-solid", "status": "growing", "diameter_mm": 9}
+    check_status(ScreeningFinding(**part, solid_mm=5, prior_solid_mm=2))
+    with pytest.raises(InputError, match=r"-3 mm \(5 to 2 mm\)"):
+        check_status(ScreeningFinding(**part, solid_mm=2, prior_solid_mm=5))
+
+
+def test_blanks_say_no_reason_for_category_0():
+    finding = ScreeningFinding(kind="solid", diameter_mm=9)
+    assert judge_exam([finding], incomplete="  ").category == "4A"

@@ -268,3 +268,40 @@ def test_plco_flags_who_was_not_in_the_trial():
 def test_plco_refuses_what_cannot_be(changes, message):
     with pytest.raises(InputError, match=message):
         smoker(**changes)
+
+
+def test_brock_ranges_over_kind_and_count_that_were_not_told():
+    facts = Facts(age_years=60, sex="male", family_history=False, emphysema=False)
+    given = {"diameter_mm": 10.0, "upper_lobe": False, "spiculation": False}
+    found = estimate_brock(facts, **given)
+    assert found.missing == ("type", "count")
+    assert found.probability == brock(factors(60, 10, spiculated=False))
+    # the ends: ground glass with nine others, and part-solid alone
+    low = factors(60, 10, kind="ground-glass", count=10, spiculated=False)
+    assert found.low == brock(low)
+    assert found.high == brock(factors(60, 10, kind="part-solid", spiculated=False))
+    told = estimate_brock(facts, **given, type="solid", count=1)
+    assert told.low == told.high == found.probability
+
+
+def test_brock_takes_no_count_that_nobody_counted():
+    with pytest.raises(InputError, match="at most 1000"):
+        brock(factors(60, 10, count=1001))
+
+
+def test_plco_ranges_over_what_was_not_told():
+    person = smoker()
+    assert estimate_plco(person).missing == ()
+    found = estimate_plco(person, missing=("copd", "race"))
+    assert found.missing == ("race", "copd")
+    assert found.probability == plco(person)
+    assert found.low == plco(smoker(race="hispanic"))
+    assert found.high == plco(smoker(race="pacific", copd=True))
+    # who may smoke or have quit at any time since
+    person = smoker(years_quit=0)
+    found = estimate_plco(person, missing=("current_smoker", "years_quit"))
+    longest = person.age_years - person.years_smoked
+    assert found.low == plco(smoker(years_quit=longest))
+    assert found.high == plco(smoker(years_quit=0, current_smoker=True))
+    with pytest.raises(InputError, match="cannot do without bmi"):
+        estimate_plco(person, missing=("bmi",))

@@ -84,10 +84,10 @@ def _add_brock(models: Commands) -> None:
     _flag(command, "--emphysema", "emphysema on CT")
     _add_nodule(command)
     command.add_argument(
-        "--kind", dest="type", choices=KINDS, default="solid", help="default: solid"
+        "--kind", dest="type", choices=KINDS, help="not told: solid, and a range"
     )
     command.add_argument(
-        "--count", type=int, default=1, help="nodules on the scan; default: 1"
+        "--count", type=int, help="nodules on the scan; not told: 1, and a range to 10"
     )
     command.set_defaults(run=_brock)
 
@@ -99,7 +99,7 @@ def _brock(args: argparse.Namespace, _talk: Any) -> dict[str, Any]:
     return estimate_brock(
         facts,
         diameter_mm=args.diameter_mm,
-        type=KINDS[args.type],  # type: ignore[arg-type]
+        type=KINDS[args.type] if args.type else None,  # type: ignore[arg-type]
         count=args.count,
         upper_lobe=args.upper_lobe,
         spiculation=args.spiculation,
@@ -175,9 +175,8 @@ def _add_plco(models: Commands) -> None:
     )
     command.add_argument(
         "--race",
-        default="white",
         choices=("white", "black", "hispanic", "asian", "american-indian", "pacific"),
-        help="default: white",
+        help="not told: white, and a range",
     )
     command.add_argument(
         "--education",
@@ -187,13 +186,15 @@ def _add_plco(models: Commands) -> None:
         "5 college, 6 postgraduate",
     )
     command.add_argument("--bmi", type=float, required=True, help="in kg/m²")
-    command.add_argument("--copd", action="store_true")
-    command.add_argument("--personal-cancer", action="store_true")
-    command.add_argument("--family-history", action="store_true")
-    command.add_argument("--current-smoker", action="store_true")
+    _flag(command, "--copd", "COPD, emphysema or chronic bronchitis")
+    _flag(command, "--personal-cancer", "any cancer before")
+    _flag(command, "--family-history", "lung cancer in the family")
+    _flag(command, "--current-smoker", "smokes now")
     command.add_argument("--cigarettes-per-day", type=float, required=True)
     command.add_argument("--years-smoked", type=float, required=True)
-    command.add_argument("--years-quit", type=float, default=0.0, help="default: 0")
+    command.add_argument(
+        "--years-quit", type=float, help="since when no more; not told: 0, and a range"
+    )
     command.set_defaults(run=_plco)
 
 
@@ -201,7 +202,14 @@ def _plco(args: argparse.Namespace, _talk: Any) -> dict[str, Any]:
     from hilum.clinical.risk import PlcoFactors, estimate_plco  # noqa: PLC0415
 
     given = {item.name: getattr(args, item.name) for item in fields(PlcoFactors)}
-    return estimate_plco(PlcoFactors(**given)).to_json()
+    told = {name: value for name, value in given.items() if value is not None}
+    missing = [name for name in given if name not in told]
+    if told.get("current_smoker"):
+        missing = [name for name in missing if name != "years_quit"]  # it is 0
+    elif told.get("years_quit"):
+        missing = [name for name in missing if name != "current_smoker"]  # it is no
+    person = PlcoFactors(**{"current_smoker": False, **told})
+    return estimate_plco(person, missing=missing).to_json()
 
 
 def _add_lungrads(models: Commands) -> None:
@@ -282,6 +290,7 @@ def _add_prior(command: argparse.ArgumentParser) -> None:
 def _lungrads(args: argparse.Namespace, _talk: Any) -> dict[str, Any]:
     from hilum.clinical.lungrads import (  # noqa: PLC0415  keeps --help quick
         ScreeningFinding,
+        check_status,
         judge_exam,
     )
 
@@ -289,6 +298,7 @@ def _lungrads(args: argparse.Namespace, _talk: Any) -> dict[str, Any]:
     given["kind"] = KINDS.get(args.kind, args.kind)
     given["suspicious"] = tuple(args.suspicious or ())
     finding = ScreeningFinding(**given)
+    check_status(finding)
     return judge_exam(
         [finding], incomplete=args.incomplete, other_finding=args.other_finding
     ).to_json()

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from hilum.clinical.rounding import check_size
+from hilum.clinical.rounding import beside, check_size
 from hilum.errors import InputError
 from hilum.findings import Record
 
@@ -90,7 +90,9 @@ def judge_growth(first_mm3: float, second_mm3: float, days: float) -> VolumeChan
     """
     time = doubling_time_days(first_mm3, second_mm3, days)
     change = second_mm3 / first_mm3 - 1
-    said = f"{first_mm3:.4g} to {second_mm3:.4g} mm³ in {days:g} days, {change:+.0%}"
+    share = beside(100 * abs(change), 100 * STABLE_CHANGE)
+    sign = "-" if change < 0 else "+"
+    said = f"{first_mm3:.4g} to {second_mm3:.4g} mm³ in {days:g} days, {sign}{share}%"
     # 80 to 100 is exactly 25 %, but not in binary
     if abs(change) < STABLE_CHANGE - 1e-12:
         return VolumeChange(
@@ -106,6 +108,7 @@ def judge_growth(first_mm3: float, second_mm3: float, days: float) -> VolumeChan
             volume_change=change,
             rule=f"{said}: no growth, so no doubling time -> shrunk",
         )
+    near = FAST_DAYS if time < (FAST_DAYS + SLOW_DAYS) / 2 else SLOW_DAYS
     if time <= FAST_DAYS:
         meaning = f"<= {FAST_DAYS:g} days -> work-up"
     elif time <= SLOW_DAYS:
@@ -116,7 +119,7 @@ def judge_growth(first_mm3: float, second_mm3: float, days: float) -> VolumeChan
         doubling_time_days=time,
         change="grown",
         volume_change=change,
-        rule=f"{said}: doubling time {time:.0f} days, {meaning}",
+        rule=f"{said}: doubling time {beside(time, near)} days, {meaning}",
     )
 
 

@@ -42,8 +42,15 @@ def round_half_up(value: float, step: str) -> float:
 
 
 _VOLUMES = (1e-6, 1e9)
-SIZES = {"mm": (0.01, 1000.0), "mm³": _VOLUMES, "mm3": _VOLUMES}
-"""Between what, by unit, a length or volume of a nodule must lie to be one at all."""
+SIZES = {
+    "mm": (0.01, 1000.0),
+    "mm³": _VOLUMES,
+    "mm3": _VOLUMES,
+    "days": (1e-3, 36_525.0),
+    "months": (1e-3, 1200.0),
+}
+"""Between what, by unit, a length or volume of a nodule, or a time between two scans,
+must lie to be one at all."""
 
 
 def check_size(value: float | None, what: str, unit: str) -> None:
@@ -62,3 +69,22 @@ def check_size(value: float | None, what: str, unit: str) -> None:
             f"{what} must lie in {low:g} to {high:g} {unit}; got {value:g}. Is it in "
             f"another unit than {unit}?"
         )
+
+
+def beside(value: float, limit: float, *, digits: int = 0) -> str:
+    """Write a number so that it stands on its own side of a limit.
+
+    Args:
+        value: The number.
+        limit: What it is held against; 400.1 is above 400, and "400" would not be.
+        digits: After the point, where so many tell it from the limit.
+
+    Example:
+        >>> beside(399.7, 400), beside(400.0, 400), beside(123.4, 400)
+        ('399.7', '400', '123')
+    """
+    for more in range(digits, digits + 6):
+        text = f"{value:.{more}f}"
+        if value == limit or float(text) != limit:
+            return text
+    return f"{value:.{digits}f}"

@@ -8,7 +8,7 @@ Source:
 
 from hilum.clinical.lungrads.exam import LungRads, judge_exam, judge_range, judge_sizes
 from hilum.clinical.lungrads.finding import Airway, Change, Cyst, Kind, ScreeningFinding
-from hilum.clinical.lungrads.growth import change_since
+from hilum.clinical.lungrads.growth import change_since, check_status
 from hilum.clinical.lungrads.rules import Category, Verdict, judge_finding
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "ScreeningFinding",
     "Verdict",
     "change_since",
+    "check_status",
     "judge_exam",
     "judge_finding",
     "judge_range",

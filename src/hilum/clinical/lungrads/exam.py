@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from hilum.clinical.lungrads.finding import ScreeningFinding
 from hilum.clinical.lungrads.rules import ORDER, Category, Verdict, judge_finding
+from hilum.clinical.lungrads.untold import possible_of, untold_of
 from hilum.clinical.rounding import check_size
 from hilum.errors import InputError
 from hilum.findings import Record
@@ -34,10 +35,12 @@ class LungRads(Record):
         category: 0 to 4X, with "S" behind it for another significant finding.
         rule: The rule that fired, with the numbers.
         management: What it advises.
-        possible: The categories where volumes that were given beside diameters would
-            give another one, as a range; empty where they would not.
+        possible: The categories over all that is missing, and where volumes that were
+            given beside diameters would give another one, as a range; empty where
+            there is but one.
         findings: The verdict on each finding, in their order.
         population: For whom it is meant.
+        missing: Names of what the category hangs on and was not told.
     """
 
     category: str
@@ -46,6 +49,7 @@ class LungRads(Record):
     possible: str = ""
     findings: tuple[Verdict, ...] = ()
     population: str = POPULATION
+    missing: tuple[str, ...] = ()
 
 
 def judge_exam(
@@ -67,6 +71,7 @@ def judge_exam(
         >>> judge_exam([]).category
         '1'
     """
+    incomplete = incomplete.strip()
     verdicts = tuple(judge_finding(f) for f in findings)
     worst = max(
         verdicts,
@@ -81,20 +86,21 @@ def judge_exam(
         category=worst.category + ("S" if other_finding else ""),
         rule=worst.rule,
         management=MANAGEMENT[worst.category],
-        possible="" if incomplete else _range_by_size(verdicts),
+        possible="" if incomplete else _range(findings, verdicts),
         findings=verdicts,
+        missing=tuple(dict.fromkeys(name for f in findings for name in untold_of(f))),
     )
 
 
-def _range_by_size(verdicts: Sequence[Verdict]) -> str:
-    """Give the categories of an examination by diameters and by volumes."""
+def _range(findings: Sequence[ScreeningFinding], verdicts: Sequence[Verdict]) -> str:
+    """Give the categories of an examination over what is not told, and by volumes."""
     if not verdicts:
         return ""
-    pairs = [
-        sorted(ORDER.index(c) for c in (v.category, v.by_volume or v.category))
-        for v in verdicts
+    each = [
+        sorted(ORDER.index(c) for c in possible_of(f, v) | {v.by_volume or v.category})
+        for f, v in zip(findings, verdicts, strict=True)
     ]
-    low, high = (max(ends) for ends in zip(*pairs, strict=True))
+    low, high = max(e[0] for e in each), max(e[-1] for e in each)
     return "" if low == high else f"{ORDER[low]} to {ORDER[high]}"
 
 

@@ -85,6 +85,8 @@ class ScreeningFinding(Record):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise InputError(f"`{name}` must be 0 or more; got {value}.")
+        if self.prior_months:
+            check_size(self.prior_months, "`prior_months`", "months")
         self._check_kind()
         self._check_prior()
 
@@ -103,6 +105,12 @@ class ScreeningFinding(Record):
         if self.kind == "cyst" and self.cyst not in get_args(Cyst):
             raise InputError(
                 f"A cyst must be one of {', '.join(get_args(Cyst))}; got {self.cyst!r}."
+            )
+        if self.kind == "cyst" and self.seen_first and self.cyst_change != "none":
+            raise InputError(
+                f"A cyst that is seen for the first time ({self.status}) has not "
+                "changed. Give the status: growing, slowly-growing, stable or "
+                "decreased."
             )
         if self.kind not in ("solid", "part-solid", "ground-glass"):
             return
@@ -128,8 +136,16 @@ class ScreeningFinding(Record):
                 "The prior category must be 1, 2, 3, 4A, 4B or 4X; got "
                 f"{self.prior_category!r}."
             )
-        if self.status == "baseline" and self.prior_category is not None:
+        if self.seen_first and self.prior_category is not None:
             raise InputError(
-                "A finding at baseline has no prior category. Give the status: new, "
-                "growing, slowly-growing, stable or decreased."
+                f"A finding that is seen for the first time ({self.status}) has no "
+                "prior category. Give the status: growing, slowly-growing, stable or "
+                "decreased."
+            )
+        sized = self.kind in ("solid", "part-solid", "ground-glass")
+        if sized and self.status == "stable" and self.prior_category == "1":
+            raise InputError(
+                f"A {self.kind} nodule that is stable was none of category 1 before: "
+                "that is no nodule, or a benign one. Give the category that it had, or "
+                "the kind `benign`."
             )

@@ -48,7 +48,7 @@ _GLASS: Steps = ((0, 0, "2"), (30, 14137, "3"))
 
 _PART_SOLID_FROM = (6.0, 113.0)
 _JUXTAPLEURAL_BELOW = (10.0, 524.0)
-_STEP_DOWN: dict[str, tuple[float, Category]] = {"3": (6.0, "2"), "4A": (3.0, "3")}
+STEP_DOWN: dict[str, tuple[float, Category]] = {"3": (6.0, "2"), "4A": (3.0, "3")}
 """Prior category to the months after which, when stable, it becomes another."""
 
 
@@ -253,8 +253,10 @@ def _judge_cyst(f: ScreeningFinding) -> Verdict:
         return Verdict("4A", f"{head}, became multilocular -> 4A")
     if f.cyst == "multilocular" and (grows or f.cyst_change in ("lumen", "loculation")):
         return Verdict("4B", f"{head}, grew, or more loculated or opaque -> 4B")
-    if f.cyst == "thick-walled" and (grows or f.cyst_change == "lumen"):
+    if f.cyst == "thick-walled" and f.cyst_change == "lumen":
         return Verdict("3", f"{head}, its lumen grew -> 3")
+    if f.cyst == "thick-walled" and grows:
+        return Verdict("3", f"{head}, its wall is not said to have grown -> 3")
     if f.cyst == "thin-walled":
         return Verdict("1", f"{head}: benign, not classified -> 1")
     return Verdict("4A", f"{head} -> 4A")
@@ -269,16 +271,18 @@ def _step_down(f: ScreeningFinding, verdict: Verdict) -> Verdict:
         return verdict
     if f.kind == "airway":
         return verdict  # stable is the more suspicious
+    if f.cyst_change != "none":
+        return verdict  # what changed does not step down
     crossed = _crossed(f)
     if crossed:
         return Verdict(verdict.category, f"{verdict.rule} ({crossed})")
     base = f"{f.kind}, {f.status}, category {prior} before"
-    if prior not in _STEP_DOWN:
+    if prior not in STEP_DOWN:
         kept: Category = (
             "4B" if prior == "4X" and not f.suspicious else _category(prior)
         )
         return Verdict(kept, f"{base}: kept -> {kept}")
-    months, lower = _STEP_DOWN[prior]
+    months, lower = STEP_DOWN[prior]
     if f.prior_months is None or f.prior_months < months:
         since = "unknown" if f.prior_months is None else f"{f.prior_months:g}"
         return Verdict(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
-from typing import TypedDict
+from typing import Literal, TypedDict, get_args
 
 from hilum.clinical.facts import Facts
 from hilum.clinical.population import PANCAN_AGES_YEARS, brock_doubts
@@ -28,11 +28,19 @@ BROCK_AGES_YEARS = PANCAN_AGES_YEARS
 BROCK_FACTS = ("age_years", "sex", "family_history", "emphysema")
 """What of the facts the model asks for."""
 
+BROCK_COUNTS = (1, 10)
+"""Nodules on a scan: the range when their number is not known."""
+
+BROCK_MOST = 1000
+"""More nodules than this were not counted one by one."""
+
 BROCK_LARGEST_MM = 30.0
 """A mass, above which the model has not been shown to hold."""
 
 SIZE_AT_4_MM = 1.58113883
 """(4 mm / 10 mm)^-0.5, which the paper centres the size at."""
+
+_Kind = Literal["solid", "part-solid", "ground-glass"]
 
 _PAPER = "McWilliams et al., NEJM 2013;369:910"
 BROCK_POPULATION = (
@@ -145,8 +153,8 @@ def brock(factors: BrockFactors) -> float:
         Probability in [0, 1].
 
     Raises:
-        InputError: The age is not finite, the size is not > 0, the count is below
-            1, or the nodule is calcified: those were outside the study.
+        InputError: The age is not finite, the size is not > 0, the count is below 1
+            or none, or the nodule is calcified: those were outside the study.
 
     Source:
         McWilliams et al., NEJM 2013;369:910, models 2a and 2b.
@@ -164,8 +172,8 @@ def estimate_brock(
     facts: Facts,
     *,
     diameter_mm: float,
-    type: NoduleType,
-    count: int,
+    type: NoduleType | None = None,
+    count: int | None = None,
     upper_lobe: bool | None = None,
     spiculation: bool | None = None,
 ) -> RiskEstimate:
@@ -175,8 +183,9 @@ def estimate_brock(
         facts: The patient. Age and sex have no default: without them there is a
             range and no probability.
         diameter_mm: Nodule size, above 0 to 30 mm.
-        type: Solid, part-solid or ground-glass.
-        count: Nodules on the scan, this one included.
+        type: Solid, part-solid or ground-glass; None: not told, solid is the value.
+        count: Nodules on the scan, this one included; None: not told, 1 is the value
+            and `BROCK_COUNTS` the range.
         upper_lobe: The nodule lies in an upper lobe; None: not told.
         spiculation: The nodule is spiculated; None: not told.
 
@@ -192,12 +201,14 @@ def estimate_brock(
         BrockFactors(
             **patient,
             diameter_mm=diameter_mm,
-            type=type,
+            type=kind,
             upper_lobe=upper,
-            count=count,
+            count=number,
             spiculated=spiculated,
         )
         for patient in _patients(facts)
+        for kind in (get_args(_Kind) if type is None else (type,))
+        for number in (BROCK_COUNTS if count is None else (count,))
         for upper in options(upper_lobe)
         for spiculated in options(spiculation)
     ]
@@ -213,7 +224,9 @@ def estimate_brock(
         population=BROCK_POPULATION,
         missing=(
             *facts.missing_of(BROCK_FACTS),
-            *untold(upper_lobe=upper_lobe, spiculation=spiculation),
+            *untold(
+                type=type, count=count, upper_lobe=upper_lobe, spiculation=spiculation
+            ),
         ),
         doubts=brock_doubts(facts),
     )
@@ -276,7 +289,12 @@ def _check(factors: BrockFactors) -> None:
             f"Nodule count must be at least 1; got {factors.count}. "
             "It counts the nodule itself."
         )
-    if factors.type not in ("solid", "part-solid", "ground-glass"):
+    if factors.count > BROCK_MOST:
+        raise InputError(
+            f"Nodule count must be at most {BROCK_MOST}; got {factors.count}. Give the "
+            "number of nodules on the scan."
+        )
+    if factors.type not in get_args(_Kind):
         raise InputError(
             f"Brock knows solid, part-solid and ground-glass; got {factors.type!r}. "
             "Calcified nodules were outside the study."

@@ -99,8 +99,8 @@ def say_sum(terms: Iterable[Term]) -> str:
     return f"{text} = {logit_of(terms):.4f}; p = {probability_of(terms):.4g}"
 
 
-def untold(**facts: bool | None) -> tuple[str, ...]:
-    """Give the names of those facts of a nodule that were not told.
+def untold(**facts: bool | float | str | None) -> tuple[str, ...]:
+    """Give the names of those facts that were not told.
 
     Example:
         >>> untold(upper_lobe=None, spiculation=False)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Literal, get_args
 
 from hilum.clinical.population import age_doubts
@@ -20,6 +22,16 @@ Race = Literal["white", "black", "hispanic", "asian", "american-indian", "pacifi
 
 PLCO_AGES_YEARS = (55.0, 74.0)
 """Ages at entry to the PLCO trial."""
+
+PLCO_UNTOLD = (
+    "race",
+    "copd",
+    "personal_cancer",
+    "family_history",
+    "current_smoker",
+    "years_quit",
+)
+"""Facts that may be missing; then there is a range."""
 
 _RACES = {
     "white": 0.0,
@@ -120,19 +132,60 @@ def plco(factors: PlcoFactors) -> float:
     return probability_of(_terms(factors))
 
 
-def estimate_plco(factors: PlcoFactors) -> RiskEstimate:
-    """Say what PLCOm2012 gives, and from what sum; takes what `plco` does."""
+def estimate_plco(factors: PlcoFactors, *, missing: Sequence[str] = ()) -> RiskEstimate:
+    """Say what PLCOm2012 gives, from what sum, and over all that was not told.
+
+    Args:
+        factors: The person.
+        missing: Which of `PLCO_UNTOLD` were not told. They range over all that they
+            may be; the probability takes them as `factors` has them.
+
+    Raises:
+        InputError: One of those cannot be missing.
+    """
+    unknown = sorted(set(missing) - set(PLCO_UNTOLD))
+    if unknown:
+        raise InputError(
+            f"PLCOm2012 cannot do without {', '.join(unknown)}. It may do without "
+            f"{', '.join(PLCO_UNTOLD)}."
+        )
     terms = _terms(factors)
-    risk = probability_of(terms)
+    risks = [plco(person) for person in _people(factors, missing)]
     return RiskEstimate(
         model="PLCOm2012 (six years), Tammemägi et al., NEJM 2013;368:728",
-        probability=risk,
-        low=risk,
-        high=risk,
+        probability=probability_of(terms),
+        low=min(risks),
+        high=max(risks),
         rule=say_sum(terms),
         population="people of 55 to 74 years who smoked, in the United States (PLCO)",
+        missing=tuple(name for name in PLCO_UNTOLD if name in missing),
         doubts=age_doubts(factors.age_years, PLCO_AGES_YEARS, "the PLCO trial"),
     )
+
+
+def _people(f: PlcoFactors, missing: Sequence[str]) -> Iterator[PlcoFactors]:
+    """List everybody whom the facts may mean; the ends, of what has a range."""
+    flags = ("copd", "personal_cancer", "family_history")
+    open_facts = [n for n in flags if n in missing]
+    races = get_args(Race) if "race" in missing else (f.race,)
+    for race, yes in product(races, product((False, True), repeat=len(open_facts))):
+        told = dict(zip(open_facts, yes, strict=True))
+        for smokes, quit_for in _smoking(f, missing):
+            yield replace(
+                f, race=race, current_smoker=smokes, years_quit=quit_for, **told
+            )
+
+
+def _smoking(f: PlcoFactors, missing: Sequence[str]) -> set[tuple[bool, float]]:
+    """List whether a person may smoke now, and for how long not."""
+    longest = max(f.age_years - f.years_smoked, 0.0)
+    found: set[tuple[bool, float]] = set()
+    if f.current_smoker or ("current_smoker" in missing and not f.years_quit):
+        found.add((True, 0.0))
+    if not f.current_smoker or "current_smoker" in missing:
+        ends = (0.0, longest) if "years_quit" in missing else (f.years_quit,)
+        found |= {(False, end) for end in ends}
+    return found
 
 
 def _terms(f: PlcoFactors) -> tuple[Term, ...]:
