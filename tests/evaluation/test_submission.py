@@ -67,6 +67,18 @@ def test_a_sample_says_whom_and_in_which_order(folder, tmp_path):
     assert len(made.warnings) == 2  # x9 is absent, b2 is not asked for
 
 
+def test_for_a_calibration_nobody_gets_the_prior(folder, tmp_path):
+    out = tmp_path / "said.csv"
+    made = write_submission(folder, out, assessed_only=True)
+    assert rows_of(out) == [("id", "cancer"), ("a1", "0.2"), ("c3", "0.7")]
+    assert (made.patients, made.assessed, made.out_of_scope) == (2, 2, 0)
+    assert made.warnings == ("Without a probability, left out: 1 patients.",)
+    sample = tmp_path / "sample.csv"
+    sample.write_text("id\nb2\nd4\n")
+    with pytest.raises(InputError, match="No patient has a probability"):
+        write_submission(folder, out, sample=sample, assessed_only=True)
+
+
 def test_it_is_what_the_evaluation_takes(folder, tmp_path, capsys):
     out, labels = tmp_path / "submission.csv", tmp_path / "labels.csv"
     assert cli.main(["submission", str(folder), str(out)]) == 0

@@ -30,6 +30,11 @@ def add_submission(commands: Commands) -> None:
     command.add_argument(
         "--sample", type=Path, metavar="CSV", help="whom to write, and in which order"
     )
+    command.add_argument(
+        "--assessed-only",
+        action="store_true",
+        help="leave out who has no probability of their own, as for `hilum calibrate`",
+    )
     command.set_defaults(run=_submission)
 
 
@@ -37,7 +42,13 @@ def _submission(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
     from hilum.evaluation.submission import write_submission  # noqa: PLC0415
 
     talk("gather")
-    made = write_submission(args.folder, args.out, prior=args.prior, sample=args.sample)
+    made = write_submission(
+        args.folder,
+        args.out,
+        prior=args.prior,
+        sample=args.sample,
+        assessed_only=args.assessed_only,
+    )
     for warning in made.warnings:
         talk.say(f"[submission] {warning}")
     return made.to_json()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hilum._names import name_of
@@ -48,7 +48,12 @@ class Submission(Record):
 
 
 def write_submission(
-    folder: Path, out: Path, *, prior: float = PRIOR, sample: Path | None = None
+    folder: Path,
+    out: Path,
+    *,
+    prior: float = PRIOR,
+    sample: Path | None = None,
+    assessed_only: bool = False,
 ) -> Submission:
     """Write the probabilities of many patients as one table.
 
@@ -59,6 +64,8 @@ def write_submission(
         prior: Given to patients out of scope or without an assessment, in [0, 1].
         sample: CSV with a column `id`, and perhaps `cancer`: whom to write, and in
             which order; None for everybody in the folder, by name.
+        assessed_only: Leave out who has no probability of their own, as for
+            `hilum calibrate`: a prior that was filled in tells nothing of a scan.
 
     Raises:
         InputError: The folder has no assessment, one of them is damaged, the prior is
@@ -68,7 +75,20 @@ def write_submission(
     _check_prior(prior)
     found = _read_folder(folder)
     ids = _ids_of(sample) if sample else tuple(found)
-    return write_probabilities(found, ids, Path(out), prior=prior)
+    if not assessed_only:
+        return write_probabilities(found, ids, Path(out), prior=prior)
+    own = tuple(name for name in ids if found.get(name) is not None)
+    if not own:
+        raise InputError(
+            "No patient has a probability: all scans are out of scope, or not "
+            "assessed. There is nothing to write."
+        )
+    known = {name: value for name, value in found.items() if value is not None}
+    made = write_probabilities(known, own, Path(out), prior=prior)
+    if len(own) == len(ids):
+        return made
+    said = f"Without a probability, left out: {len(ids) - len(own)} patients."
+    return replace(made, warnings=(*made.warnings, said))
 
 
 def write_probabilities(
