@@ -178,9 +178,36 @@ def test_the_range_covers_a_kind_in_doubt(kind, texture, possible):
         diameter_error_mm=0.2,
         attributes=Attributes(texture=texture),
     )
-    change = replace(changed(nodule(9.0, kind), now), growth=None)
+    before = replace(nodule(9.0, kind), diameter_error_mm=0.2)
+    change = replace(changed(before, now), growth=None)
     line = followed(change).lung_rads
     assert (line["status"], line["possible"]) == ("stable", possible)
+
+
+@pytest.mark.parametrize(
+    ("before_mm", "error_mm", "now_mm", "category", "possible"),
+    [
+        # 4B is kept; 15.4 - 0.5 mm at the prior was 4A, which steps down to 3
+        (15.4, 0.5, 15.4, "4B", "3 to 4B"),
+        (15.4, 0.3, 15.4, "4B", "4B"),
+        # 4A stepped down to 3; 8.2 - 0.5 mm was 3, which steps down to 2
+        (8.2, 0.5, 8.2, "3", "2 to 3"),
+        (8.9, 0.5, 8.9, "3", "3"),
+        # a smaller one likewise
+        (8.2, 0.5, 6.2, "3", "2 to 3"),
+    ],
+)
+def test_the_range_covers_the_error_of_the_category_of_the_prior(
+    before_mm, error_mm, now_mm, category, possible
+):
+    before, now = (
+        replace(nodule(size), diameter_error_mm=error_mm)
+        for size in (before_mm, now_mm)
+    )
+    line = followed(replace(changed(before, now), growth=None), days=190).lung_rads
+    assert (line["category"], line["possible"]) == (category, possible)
+    said = [rule for rule in line.get("other_rules", ()) if "at the prior" in rule]
+    assert bool(said) == (possible != category)
 
 
 def test_fleischner_at_a_follow_up_covers_kind_and_growth_in_doubt():

@@ -21,12 +21,18 @@ from hilum.clinical.fleischner import (
     FoundNodule,
     fleischner_later,
 )
-from hilum.clinical.lungrads import ScreeningFinding, judge_exam, judge_finding
+from hilum.clinical.lungrads import (
+    ScreeningFinding,
+    judge_exam,
+    judge_finding,
+    judge_sizes,
+)
 from hilum.clinical.lungrads.finding import Change as Status
 from hilum.clinical.lungrads.growth import GROWTH_MONTHS, change_since
 from hilum.clinical.lungrads.rules import ORDER
 from hilum.findings import Change, Comparison, Guidelines, Nodule
 from hilum.pipeline.doubts import (
+    IN_ERROR,
     LEAST_MM,
     Case,
     Look,
@@ -234,10 +240,37 @@ def _cases(
             if named != first.status:
                 were = f"{why}, and {named}" if why else f"were it {named}"
                 cases.append((were, replace(first, status=named)))
+    if change is not None and change.before is not None:
+        cases += _other_priors(change.before, cases)
     return cases + [
         (f"{kind}, {why}" if why else kind, case)
         for why, one in cases
         for kind, case in cases_of(nodule, one)
+    ]
+
+
+def _other_priors(before: Nodule, cases: Sequence[Case]) -> list[Case]:
+    """List what keeps or lowers the category of the prior, were that another one.
+
+    The category of the prior rests on a measurement too, with an error of its own.
+
+    Args:
+        before: The nodule at the prior.
+        cases: What Lung-RADS may be asked, with the category of the prior as measured.
+    """
+    was = finding_of(before)
+    if was.diameter_mm is None:
+        return []
+    found = [v.category for v in judge_sizes(was, error_mm=error_of(before))]
+    return [
+        (
+            f"{why}{', and ' if why else ''}were it {category} at the prior, {IN_ERROR}",
+            replace(case, prior_category=category),
+        )
+        for why, case in cases
+        if case.prior_category is not None and case.status in ("stable", "decreased")
+        for category in dict.fromkeys(found)
+        if category != case.prior_category
     ]
 
 
