@@ -83,6 +83,20 @@ def test_a_scan_and_itself_are_refused():
         check_pair(one, later)  # same series UID
 
 
+def test_a_scan_and_what_was_cut_out_of_it_are_refused():
+    hu = np.random.default_rng(0).integers(-900, 100, (9, 8, 8)).astype(np.int16)
+    whole = CTVolume(hu, Grid.axial(hu.shape, (2.5, 0.7, 0.7)), "1")
+    part = whole.crop((1, 2, 0), (9, 8, 7))
+    for pair_ in ((whole, part), (part, whole)):
+        with pytest.raises(InputError, match="are one scan"):
+            check_pair(*pair_, days=90)
+    # another scan of the same place, and the same voxels at another place
+    other = replace(part, hu=(part.hu + 1).astype(np.int16))
+    assert check_pair(whole, other, days=90) == (90, ())
+    away = replace(part, grid=Grid.axial(part.hu.shape, (2.5, 0.7, 0.7)))
+    assert check_pair(whole, away, days=90) == (90, ())
+
+
 def test_two_files_of_one_name_are_no_one_scan():
     one, other = (
         replace(scan(None, number=n, uid="ct"), acquisition=Acquisition())

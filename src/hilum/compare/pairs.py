@@ -21,6 +21,11 @@ UNLIKE = 0.65
 """Scans of two patients were at most 0.62 alike, of one person at least 0.94; see
 docs on growth."""
 
+OFF_VOXELS = 0.01
+SHARED = 0.5
+"""Voxels that lie on each other, and the share of the smaller scan that must be the
+same, before two are one."""
+
 DOUBTFUL = 0.8
 WORST_DOUBT_MM = 4.0
 _SAME_PATIENT = "If they are of one patient all the same, say --same-patient."
@@ -151,7 +156,24 @@ def _check_series(prior: CTVolume, current: CTVolume) -> None:
 
 
 def _same_voxels(prior: CTVolume, current: CTVolume) -> bool:
-    return prior.hu.shape == current.hu.shape and np.array_equal(prior.hu, current.hu)
+    """Tell whether two scans are one, or one is cut out of the other."""
+    if prior.hu.shape == current.hu.shape and np.array_equal(prior.hu, current.hu):
+        return True
+    one, other = prior.grid, current.grid
+    if not np.allclose(one.affine[:3, :3], other.affine[:3, :3], atol=1e-4):
+        return False
+    offset = one.to_index(other.to_world([0, 0, 0]))
+    start = np.rint(offset).astype(int)
+    if np.abs(offset - start).max() > OFF_VOXELS:
+        return False
+    first = np.maximum(start, 0)
+    last = np.minimum(start + other.shape, one.shape)
+    shared = int(np.prod(np.maximum(last - first, 0)))
+    if shared < SHARED * min(prior.hu.size, current.hu.size):
+        return False
+    before = prior.hu[tuple(map(slice, first, last))]
+    now = current.hu[tuple(map(slice, first - start, last - start))]
+    return bool(np.ptp(before) > 0) and np.array_equal(before, now)
 
 
 def _surely_same(one: PatientMark | None, other: PatientMark | None) -> bool:

@@ -264,7 +264,8 @@ def _other_priors(before: Nodule, cases: Sequence[Case]) -> list[Case]:
     found = [v.category for v in judge_sizes(was, error_mm=error_of(before))]
     return [
         (
-            f"{why}{', and ' if why else ''}were it {category} at the prior, {IN_ERROR}",
+            f"{why + ', and ' if why else ''}were it {category} at the prior, "
+            f"{IN_ERROR}",
             replace(case, prior_category=category),
         )
         for why, case in cases
