@@ -137,7 +137,7 @@ def test_a_table_by_hand(tmp_path):
         ("source,sex\na,x\n", "female or male"),
         ("source\na\nb\na\n", "Lines 2 and 4"),
         ("source,id\na\n", "more or fewer values"),
-        ("source,id\na,b,c\n", "more or fewer values"),
+        ("source,id\na,b,c\n", "has 3 values, and the first line 2"),
         ("source,id\n,1\n", "names no source"),
         ("source\n", "has no scan"),
         ("source\n\udcff\n", "Cannot read `c.csv`"),
