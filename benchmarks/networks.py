@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hilum._backend import prepare_backend
 from hilum.volume import CTVolume
 
 BATCH = 16
@@ -36,6 +37,7 @@ DATA = Path(os.environ.get("HILUM_DATA", ROOT.parent / "shared" / "data"))
 
 def train(name: str) -> float:
     """Train one network on noise for some steps; give patches a second."""
+    prepare_backend()
     import keras  # noqa: PLC0415  the backend is chosen by the environment
 
     from hilum.nn import models  # noqa: PLC0415

@@ -17,7 +17,7 @@ def prepare_backend() -> None:
     """Choose what TensorFlow reads from the environment once, when it is loaded.
 
     Its oneDNN kernels are on by themselves only where the processor has AVX-512 for
-    networks; without them 3D networks train 4 to 100 times slower on AVX2. What the
+    networks; without them 3D networks train 3 to 60 times slower on AVX2. What the
     user has set stays.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
