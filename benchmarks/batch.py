@@ -30,19 +30,19 @@ from hilum.phantom import PhantomSettings, make_phantom, write_phantom
 from hilum.pipeline import Pipeline, write_candidates
 from hilum.report.documents import write_documents
 from hilum.sources import read_ct
+from hilum.space import Index, Spacing
 
 PEOPLE = 4
-SHAPE, SPACING_MM = (60, 96, 96), (5.0, 3.8, 3.8)
-SMALL_SHAPE, SMALL_SPACING_MM = (30, 40, 40), (3.5, 3.2, 3.2)
+USUAL = ((60, 96, 96), (5.0, 3.8, 3.8))
+SMALL = ((30, 40, 40), (3.5, 3.2, 3.2))
+"""Voxels of the phantoms and their spacing in mm."""
+
 ENGINES = ("loop", "local", "processes", "ray")
 WANTED_OVERHEAD = 0.05
 
 
-def make_phantoms(folder: Path, *, small: bool) -> list[Path]:
+def make_phantoms(folder: Path, shape: Index, spacing_mm: Spacing) -> list[Path]:
     """Write the phantoms that the cohorts link to."""
-    shape, spacing_mm = SHAPE, SPACING_MM
-    if small:
-        shape, spacing_mm = SMALL_SHAPE, SMALL_SPACING_MM
     places = []
     for seed in range(PEOPLE):
         settings = PhantomSettings(seed=seed, shape=shape, spacing_mm=spacing_mm)
@@ -119,12 +119,12 @@ def main() -> None:
         print("ray: skipped: needs pip install 'hilum[ray]'")
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        phantoms = make_phantoms(root / "phantoms", small=args.small)
+        shape, spacing_mm = SMALL if args.small else USUAL
+        phantoms = make_phantoms(root / "phantoms", shape, spacing_mm)
         tables = [make_cohort(root / f"cohort-{n}", phantoms, n) for n in sizes]
         warm = make_cohort(root / "warm", phantoms, 1)
         seconds_of("loop", warm, root / "warm-out", cpu=args.cpu)
         kind = "processor" if args.cpu else "clock"
-        shape = SMALL_SHAPE if args.small else SHAPE
         print(f"{count_cores()} cores, {shape} voxels, seconds of the {kind}")
         heads = "".join(f"{f'{n} scans':>12}" for n in sizes)
         print(f"{'':12}{heads}{'a scan':>9}{'start':>8}{'an hour':>9}{'overhead':>10}")

@@ -24,7 +24,13 @@ from hilum._cores import gains_by_bf16
 from hilum.datasets import NoduleCase, folds_by_patient, load_nodule, read_nodules
 from hilum.evaluation.intervals import Figure, bootstrap
 from hilum.evaluation.networks import detected
-from hilum.evaluation.nodules import NoduleReading, judge_nodules, overlap_of
+from hilum.evaluation.nodules import (
+    BENIGN_UP_TO,
+    MALIGNANT_FROM,
+    NoduleReading,
+    judge_nodules,
+    overlap_of,
+)
 from hilum.evaluation.ranking import area_under_curve
 from hilum.runtime.outlines import central_part, mirror_views, probabilities_of
 from hilum.runtime.predictor import Predictor
@@ -99,15 +105,21 @@ def outlined(
     return row, masks[0]
 
 
-def rated(case: NoduleCase, predict: Predictor, mask: Mask | None = None) -> np.ndarray:
-    """Give (flips, folds) expected ratings of malignancy, of a nodule as marked."""
+def rated(
+    case: NoduleCase,
+    predict: Predictor,
+    mask: Mask | None = None,
+    *,
+    flips: int = FLIPS,
+) -> np.ndarray:
+    """Give (flips, folds) expected ratings of malignancy, by a mask or as marked."""
     volume, marked = load_nodule(case)
     own = mask is not None and mask.voxels.any()
     inputs = rating_inputs(volume, mask if own else marked)
     views = {
-        name: mirror_views(inputs[name][0], FLIPS)
+        name: mirror_views(inputs[name][0], flips)
         if name != "features"
-        else np.repeat(inputs[name], FLIPS, axis=0)
+        else np.repeat(inputs[name], flips, axis=0)
         for name in inputs
     }
     return 1 + np.asarray(predict(views)["malignancy"]).sum(axis=-1)
@@ -190,7 +202,7 @@ def show_difference(
     means = np.array([case.ratings.malignancy or np.nan for case in cases], float)
     modes = np.array([case.mode_malignancy or np.nan for case in cases], float)
     shown = []
-    for rating, low, high in ((means, 2.5, 3.5), (modes, 2, 4)):
+    for rating, low, high in ((means, BENIGN_UP_TO, MALIGNANT_FROM), (modes, 2, 4)):
         at = np.flatnonzero((rating <= low) | (rating >= high))
         bad, ours, theirs = rating[at] >= high, own[at], readers[at]
         figure = bootstrap(

@@ -11,7 +11,6 @@ import numpy as np
 from hilum.compare.growth import (
     Sized,
     measure_growth,
-    outlining_of,
     possible_of,
     sphere_mm,
     status_of,
@@ -46,16 +45,19 @@ class Seen:
     """A nodule in one of the two scans.
 
     Attributes:
-        nodule: As it was measured.
         number: In the list of the scan, from 1; None: below the threshold.
-        sized: The same in all ways.
+        sized: As it was measured, in all ways.
         spot: Where it lies in the current scan.
     """
 
-    nodule: Nodule
     number: int | None
     sized: Sized
     spot: Spot
+
+    @property
+    def nodule(self) -> Nodule:
+        """The nodule as it is reported, at the edge."""
+        return self.sized.edge
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,7 +161,7 @@ class Side:
     def _seen(self, nodule: Nodule, found: Measurement, number: int | None) -> Seen:
         spot = self.spot(nodule.center_mm, sphere_mm(nodule))
         slice_mm = max(self.reading.volume.grid.spacing_mm)
-        return Seen(nodule, number, size_all_ways(nodule, found, slice_mm), spot)
+        return Seen(number, size_all_ways(nodule, found, slice_mm), spot)
 
 
 def compare_readings(
@@ -227,7 +229,6 @@ def _changed(before: Side, now: Side, old: Seen, new: Seen, days: int) -> Change
     """Say how a nodule that both scans show changed."""
     first, second = old.sized, new.sized
     growth = measure_growth(first, second, days)
-    outlining = outlining_of(first, second)
     below: Literal["prior", "current"] | None = None
     rule = growth.rule
     for side, seen in ((before, old), (now, new)):
@@ -242,8 +243,8 @@ def _changed(before: Side, now: Side, old: Seen, new: Seen, days: int) -> Change
         possible=possible_of(growth),
         prior=old.number,
         current=new.number,
-        before=first.by(outlining),
-        now=second.by(outlining),
+        before=first.by(growth.outlining),
+        now=second.by(growth.outlining),
         prior_mm=old.nodule.center_mm,
         current_mm=new.nodule.center_mm,
         below_threshold=below,
