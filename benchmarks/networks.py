@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hilum._backend import prepare_backend
+from hilum._optional import prepare_backend
 from hilum.volume import CTVolume
 
 BATCH = 16

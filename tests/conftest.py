@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from hilum._backend import prepare_backend
+from hilum._optional import prepare_backend
 
 prepare_backend()  # TensorFlow's own kernels pool and convolve otherwise in rare cases
 settings.register_profile("hilum", deadline=None)  # numba compiles at first use

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from hilum._backend import _hushed, prepare_backend
+from hilum._backend import _hushed
+from hilum._optional import prepare_backend, require
 
 VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
 
@@ -21,6 +22,12 @@ def test_what_the_user_has_set_stays(monkeypatch):
     monkeypatch.setenv(VARIABLE, "0")
     prepare_backend()
     assert os.environ[VARIABLE] == "0"
+
+
+def test_whatever_loads_keras_asks_for_them(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    require("json", extra="train", to="to test")
+    assert os.environ[VARIABLE] == "1"
 
 
 def test_noise_is_held_back_unless_something_fails(capfd):

@@ -1,4 +1,4 @@
-"""What computes under Keras, TensorFlow as a rule, made ready before it is loaded."""
+"""Keras and what computes under it, loaded without their greetings."""
 
 from __future__ import annotations
 
@@ -13,17 +13,6 @@ from hilum._optional import require
 _STDERR = 2
 
 
-def prepare_backend() -> None:
-    """Choose what TensorFlow reads from the environment once, when it is loaded.
-
-    Its oneDNN kernels are on by themselves only where the processor has AVX-512 for
-    networks; without them 3D networks train 3 to 60 times slower on AVX2. What the
-    user has set stays.
-    """
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its greetings are not ours
-
-
 def load_keras(*, to: str) -> ModuleType:
     """Import Keras with its backend, without what the backend has to say of itself.
 
@@ -33,7 +22,6 @@ def load_keras(*, to: str) -> ModuleType:
     Raises:
         MissingDependencyError: It is not installed.
     """
-    prepare_backend()
     with _hushed():
         keras = require("keras", extra="train", to=to)
         keras.ops.zeros(1)  # the backend greets again when it first computes

@@ -3,3 +3,7 @@
 They know tensors and Hounsfield units, not patients. Import `hilum.nn.layers`
 before loading a `.keras` file: that registers the layers with Keras.
 """
+
+from hilum._optional import prepare_backend
+
+prepare_backend()  # before the modules here load Keras

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hilum._backend import prepare_backend
 from hilum._optional import require
 from hilum.errors import InputError
 from hilum.phantom import PhantomSettings, make_phantom, place_lesions
@@ -295,7 +294,6 @@ def parse_plan(tree: Any) -> Plan:
 
 def main(argv: list[str]) -> None:
     """Train as the plan in a file says, and keep a log."""
-    prepare_backend()
     tree = json.loads(Path(argv[0]).read_text(encoding="utf-8"))
     nodules, folder = tree.pop("nodules", None), Path(argv[1])
     plan = parse_plan(tree)

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hilum._backend import prepare_backend
 from hilum._cores import cores_limit, gains_by_bf16
 from hilum._optional import require
 from hilum.errors import WeightsError
@@ -194,7 +193,6 @@ def _name(output: Any) -> str:
 
 def _load_keras(path: Path) -> tuple[Any, str]:
     """Load a Keras model that holds nothing but known layers."""
-    prepare_backend()
     keras = require("keras", extra="train", to="to run .keras files")
     require("hilum.nn.layers", extra="train", to="to run .keras files")
     _check_config(path)

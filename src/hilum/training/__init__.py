@@ -6,6 +6,6 @@ nodule), `malignancy` (its ratings). Needs the extra `train`; each module is imp
 by itself, for Keras is slow to import.
 """
 
-from hilum._backend import prepare_backend
+from hilum._optional import prepare_backend
 
 prepare_backend()  # before the modules here load Keras
