@@ -1,5 +1,6 @@
 """Ray: on this machine, and on two nodes of which one is killed on the way."""
 
+import json
 import os
 import socket
 import subprocess
@@ -28,6 +29,7 @@ needs_ray = pytest.mark.skipif(
 )
 
 DRIVER = """
+import json
 import sys
 import time
 from pathlib import Path
@@ -42,7 +44,8 @@ if address is not None:  # the second node may still be on its way
             time.sleep(0.2)
 how = BatchSettings(assessor=sys.argv[3], formats=("json",), engine="ray",
                     workers=2, address=address)
-print(run_batch(Path(sys.argv[1]), Path(sys.argv[2]), settings=how).to_json())
+found = run_batch(Path(sys.argv[1]), Path(sys.argv[2]), settings=how)
+print(json.dumps(found.to_json()))
 """
 
 
@@ -52,7 +55,9 @@ TOKEN = {"RAY_AUTH_TOKEN": "5" * 64}
 def drive(table, out, *more):
     command = [sys.executable, "-c", DRIVER, str(table), str(out), STAND_IN, *more]
     env = os.environ | TOKEN
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL, env=env)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
+    )
 
 
 def start_node(tmp_path, *options):
@@ -114,7 +119,9 @@ def test_nothing_is_lost_and_nothing_done_twice_when_a_node_is_killed(cohort, tm
         log = table.parent / "log.txt"
         wait_until(lambda: log.exists() and len(workers_of(log)) == 2)
         kill_node(nodes[1])
-        assert run.wait(timeout=240) == 0
+        said, _ = run.communicate(timeout=240)
+        assert run.returncode == 0
+        assert json.loads(said)["failed"] == 1  # and nothing of Ray's beside it
     finally:
         for node in nodes[::-1]:
             kill_node(node)

@@ -245,6 +245,20 @@ def test_the_card_of_a_detector_says_what_was_found(capsys, detections, tmp_path
     assert set(widths) <= {3, 4, 6}  # every table is whole
 
 
+@pytest.mark.parametrize("option", ["--card", "--plot"])
+def test_figures_are_printed_though_a_page_cannot_be(
+    capsys, detections, tmp_path, option
+):
+    (tmp_path / "file").touch()
+    words = ["evaluate", "luna16", detections["truth"], detections["marks"],
+             option, tmp_path / "file" / "page.png"]  # fmt: skip
+    assert main([str(word) for word in words]) == 3
+    out, err = capsys.readouterr()
+    assert json.loads(out)["scans"] == 8
+    assert err.startswith("hilum: ")
+    assert "Traceback" not in err
+
+
 def test_the_card_of_patients_shows_calibration(capsys, patients, tmp_path):
     card = tmp_path / "card.md"
     words = ["evaluate", "dsb2017", patients["truth"], patients["said"], "--card", card]

@@ -279,6 +279,19 @@ def test_a_run_does_not_go_on_with_other_data(example, tmp_path, monkeypatch, ch
         train("nodules", data, out, settings=settings)
 
 
+def test_a_run_does_not_go_on_with_other_reader_files(example, tmp_path, monkeypatch):
+    data = shutil.copytree(example("lidc"), tmp_path / "data")
+    out, settings = tmp_path / "run", DetectionSettings()
+    monkeypatch.setattr("hilum.training.runs.train_nodules", lambda *_, **__: {})
+    train("nodules", data, out, settings=settings)
+    (out / "scenes").mkdir()
+    train("nodules", data, out, settings=settings)
+    reader = min(data.rglob("*.xml"))
+    reader.write_text(reader.read_text() + "\n")
+    with pytest.raises(InputError, match="on other data: reader files"):
+        train("nodules", data, out, settings=settings)
+
+
 def test_what_is_prepared_serves_other_settings_until_something_is_trained(
     example, tmp_path, monkeypatch
 ):

@@ -79,12 +79,19 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"{error.strerror or type(error).__name__}. Check what you named."
             )
         sys.stderr.write(f"hilum: {_encodable(text, sys.stderr)}\n")
+        if isinstance(error, HilumError) and error.results is not None:
+            _print(error.results)
         return code
+    _print(result)
+    return int(getattr(args, "exit_code", 0))
+
+
+def _print(result: Any) -> None:
+    """Write a result to stdout as JSON."""
     text = json.dumps(result, indent=2, ensure_ascii=False)
     if _encodable(text, sys.stdout) != text:  # names that are not UTF-8
         text = json.dumps(result, indent=2)
     sys.stdout.write(f"{text}\n")
-    return int(getattr(args, "exit_code", 0))
 
 
 def _check_paths(args: argparse.Namespace) -> None:

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hilum.errors import keeping
+
 Commands = Any
 """argparse keeps the type of its subparsers private."""
 
@@ -103,7 +105,8 @@ def _carded(
                 if hasattr(args, name)
             ),
         )
-        write_card(figures, facts, args.card)
+        with keeping(figures):
+            write_card(figures, facts, args.card)
     return figures
 
 

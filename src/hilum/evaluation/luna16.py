@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hilum._optional import require
-from hilum.errors import InputError
+from hilum.errors import InputError, keeping
 from hilum.evaluation.detections import Points, Truth, read_marks, read_truth
 from hilum.evaluation.froc import (
     RATES,
@@ -148,11 +148,8 @@ def evaluate_luna16(
             replace(m, message=f"Of the other marks: {m.message}") for m in of_other
         )
         difference = compare_cpm(outcomes, match(known, _surest(other)))
-    curve = froc(outcomes)
-    if plot is not None:
-        draw_froc(curve, plot, title=f"{outcomes.scans} scans")
-    return DetectionFigures(
-        curve=curve,
+    figures = DetectionFigures(
+        curve=froc(outcomes),
         scans=outcomes.scans,
         nodules=int(outcomes.nodules.sum()),
         marks=len(outcomes.scan),
@@ -164,6 +161,10 @@ def evaluate_luna16(
         subgroups=subgroups,
         difference=difference,
     )
+    if plot is not None:
+        with keeping(figures.to_json()):
+            draw_froc(figures.curve, plot, title=f"{outcomes.scans} scans")
+    return figures
 
 
 def _mistakes(

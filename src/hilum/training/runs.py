@@ -51,8 +51,10 @@ SETTINGS: dict[str, type] = {
     "segmentation": SegmentationSettings,
 }
 _LIST = "list of scans"
+_READERS = "reader files"
 _LEARNED = (
     _LIST,
+    _READERS,
     "annotations.csv",
     "annotations_excluded.csv",
     "candidates_V2.csv",
@@ -297,7 +299,18 @@ def _digests(data: Path, found: DataSet | None) -> dict[str, str]:
         digests[_LIST] = hashlib.sha256(names.encode("utf-8", "replace")).hexdigest()
         more = (found.readings, found.candidates, found.excluded)
         paths |= {path.name: path for path in more if path and path.is_file()}
+        if found.readings is not None and found.readings.is_dir():
+            digests[_READERS] = _digest_of_readers(found.readings)
     return digests | {name: digest_of(path) for name, path in paths.items()}
+
+
+def _digest_of_readers(folder: Path) -> str:
+    """Digest all reader files of a folder, with their places in it."""
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*.xml")):
+        name = path.relative_to(folder).as_posix()
+        total.update(f"{name},{digest_of(path)}\n".encode("utf-8", "replace"))
+    return total.hexdigest()
 
 
 def _refuse_other(out: Path, digests: Mapping[str, str]) -> None:
