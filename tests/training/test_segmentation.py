@@ -243,6 +243,10 @@ def test_a_run_from_end_to_end(balls, tmp_path, eagerly):
     for fold in (0, 1):
         load_predictor(tmp_path / f"fold-{fold}.keras")
         assert (tmp_path / f"fold-{fold}" / "curves.png").is_file()
+    used = keras.models.load_model(tmp_path / "segmentation.keras", compile=False)
+    other = keras.models.load_model(tmp_path / "fold-0.keras", compile=False)
+    assert used.count_params() == other.count_params()  # one network, not all of them
+    assert len((tmp_path / "all" / "log.csv").read_text().splitlines()) == 2
     assert train_segmentation(balls, tmp_path, settings=SHORT) == metrics
 
 

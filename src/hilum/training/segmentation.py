@@ -1,7 +1,8 @@
 """Train the network that outlines nodules, and judge it on patients it never saw.
 
 The patients are dealt into folds. For each fold a network is trained on the others,
-without a look at the fold, and then outlines its nodules.
+without a look at the fold, and then outlines its nodules. The last network learns from
+all patients: it is the one to use, and one is five times as quick as five.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from hilum.runtime.patches import PATCH_SHAPE
 from hilum.settings import check_ranges, to_table
 from hilum.training.augment import Variety
 from hilum.training.fit import MOST_FOLDS, FitSettings, Views, check_fold, fit
-from hilum.training.joining import average_net
 from hilum.training.nodule_data import nodules_of
 from hilum.training.segmentation_figures import (
     Outlined,
@@ -91,9 +91,9 @@ def train_segmentation(
     Args:
         data: Holds nodules.csv, image/ and nodule_mask/; or a data set of LIDC, whose
             nodules are cut out into `out` first.
-        out: Gets fold-0.keras and so on, their average as segmentation.keras, a
-            folder of each run with its log and
-            learning curves, outlines.csv with each nodule, and metrics.json.
+        out: Gets segmentation.keras, trained on all patients, fold-0.keras and so on,
+            a folder of each run with its log and learning curves, outlines.csv with
+            each nodule, and metrics.json.
         settings: How to train.
         callbacks: More of Keras's callbacks, for each fold.
         fold: Train this fold alone, such as on one of many machines that share `out`;
@@ -113,19 +113,23 @@ def train_segmentation(
     folds = folds_by_patient(cases, settings.folds, settings.fit.seed)
     pieces = load_pieces(cases)
     outlined: list[Outlined] = []
-    models = []
-    for number in range(settings.folds) if fold is None else [fold]:
-        rest, mine = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
-        model = _train_fold(
+    wanted = [*range(settings.folds), None] if fold is None else [fold]
+    for number in wanted:
+        name = "all" if number is None else f"fold-{number}"
+        is_mine = np.zeros(len(cases), bool) if number is None else folds == number
+        rest, mine = np.flatnonzero(~is_mine), np.flatnonzero(is_mine)
+        model = _train_one(
             [cases[n] for n in rest],
             [pieces[n] for n in rest],
-            folder=out / f"fold-{number}",
+            folder=out / name,
             settings=settings,
             callbacks=callbacks,
         )
         level_volumes(model, [cases[n] for n in rest], [pieces[n] for n in rest])
-        model.save(out / f"fold-{number}.keras")
-        models.append(model)
+        if number is None:
+            model.save(out / "segmentation.keras")
+            break
+        model.save(out / f"{name}.keras")
         outlined += judge(
             model, [cases[n] for n in mine], [pieces[n] for n in mine], fold=number
         )
@@ -133,14 +137,13 @@ def train_segmentation(
             _write_table(outlined, out / "outlines.csv")
     if fold is not None:
         return summarise(outlined)
-    average_net(models, name="segmentation").save(out / "segmentation.keras")
     metrics = summarise(outlined) | {"settings": to_table(settings)}
     with replacing(out / "metrics.json") as file:
         file.write((json.dumps(metrics, indent=2) + "\n").encode())
     return metrics
 
 
-def _train_fold(
+def _train_one(
     cases: Sequence[NoduleCase],
     pieces: Sequence[Piece],
     *,
@@ -148,7 +151,7 @@ def _train_fold(
     settings: SegmentationSettings,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> keras.Model:
-    """Train the network of one fold."""
+    """Train one network."""
     chosen = settings.fit
     aside = np.zeros(len(cases), bool)
     if chosen.patience:
