@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from hilum.errors import InputError
-from hilum.service.jobs import Delivery, FolderTarget, Jobs, JobSettings
+from hilum.service.jobs import Delivery, FolderTarget, Jobs, JobSettings, process
 from hilum.service.jobs.digest import digest_study
 from hilum.service.jobs.job import USUAL_S, Job
 from hilum.service.jobs.keeping import expire_old
 from hilum.service.jobs.store import Store, explain
+from hilum.service.jobs.worker import Order
 from hilum.service.records.database import JOBS, sqlalchemy_url
 
 HERE = Path(__file__).parent
@@ -533,3 +534,36 @@ def test_every_study_is_done_once_though_the_service_is_killed_five_times(
     assert len(runs) == count
     assert all(runs)
     assert sum(runs) <= count + 2 * kills
+
+
+def workers_that(monkeypatch, tmp_path, error):
+    """Workers on a machine that has no room for one more thread or process."""
+
+    def refuse(*_, **__):
+        raise error
+
+    if isinstance(error, OSError):
+        monkeypatch.setattr(process.subprocess, "Popen", refuse)
+    else:
+        monkeypatch.setattr(process.threading.Thread, "start", refuse)
+    return process.Workers(limit_gb=4, limit_s=60, log=tmp_path / "workers.log")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "could not be started"),
+        (RuntimeError("can't start new thread"), "could not be watched"),
+    ],
+)
+def test_a_machine_without_room_loses_a_worker_and_no_job(
+    monkeypatch, tmp_path, error, said
+):
+    workers = workers_that(monkeypatch, tmp_path, error)
+    order = Order(
+        assessor="fake:none", source="a", results="b", views="c", formats=(), secret="0"
+    )
+    outcome = workers.run("job", order, lambda _: None)
+    assert outcome.kind == "lost"  # tried again
+    assert said in outcome.error
+    assert workers._running == {}

@@ -61,16 +61,11 @@ class Workers:
             order: What it is to do.
             heard: Called with each line that it says.
         """
-        with self._log.open("ab") as log, self._lock:
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "hilum.service.jobs.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                start_new_session=True,  # Ctrl-C is for the service to handle
-            )
-            self._running[job_id] = worker
+        try:
+            worker = self._start(job_id)
+        except OSError as error:  # no memory, too many processes
+            cause = error.strerror or type(error).__name__
+            return Outcome("lost", f"The worker could not be started: {cause}.")
         try:
             return self._listen(job_id, worker, order, heard)
         finally:
@@ -97,6 +92,18 @@ class Workers:
             for worker in self._running.values():
                 worker.kill()
 
+    def _start(self, job_id: str) -> subprocess.Popen[str]:
+        with self._log.open("ab") as log, self._lock:
+            worker = self._running[job_id] = subprocess.Popen(
+                [sys.executable, "-m", "hilum.service.jobs.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,  # Ctrl-C is for the service to handle
+            )
+        return worker
+
     def _listen(
         self,
         job_id: str,
@@ -113,7 +120,10 @@ class Workers:
             return Outcome("lost", "The worker ended before it began.")
         over: list[str] = []
         guard = threading.Thread(target=self._guard, args=(worker, over), daemon=True)
-        guard.start()
+        try:
+            guard.start()
+        except RuntimeError as error:  # no room for a thread: nobody would limit it
+            return Outcome("lost", f"The worker could not be watched: {error}.")
         last: dict[str, Any] = {}
         for line in worker.stdout:
             try:
