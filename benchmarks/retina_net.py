@@ -1,8 +1,9 @@
 """A 3D RetinaNet of the usual size in plain torch, to compare time with.
 
-ResNet-50 with 3D kernels, a feature pyramid of 256 channels at strides 4, 8 and 16, and
-two heads of four convolutions with three anchors at each place, as detectors of nodules
-are often built. It is not trained: only its time is of use.
+ResNet-50 with 3D kernels, without its last stage, a feature pyramid of 256 channels at
+strides 4, 8 and 16, and two heads of four convolutions with three anchors at each
+place, as detectors of nodules are often built. It is not trained: only its time is of
+use.
 
 Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017; He et al., "Deep
 Residual Learning for Image Recognition", CVPR 2016. Used by `detector_speed.py`.

@@ -1,11 +1,13 @@
 """TensorFlow is set up before it is loaded: quick on any processor, and quiet."""
 
+import json
 import os
 import subprocess
 import sys
 
 import pytest
 
+from hilum import _optional
 from hilum._backend import _hushed
 from hilum._optional import prepare_backend, require
 
@@ -24,10 +26,26 @@ def test_what_the_user_has_set_stays(monkeypatch):
     assert os.environ[VARIABLE] == "0"
 
 
-def test_whatever_loads_keras_asks_for_them(monkeypatch):
+def test_who_asks_for_keras_gets_them(monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
-    require("json", extra="train", to="to test")
+    monkeypatch.setattr(_optional, "import_module", lambda _: json)
+    require("matplotlib", extra="train", to="to test")
+    assert VARIABLE not in os.environ
+    require("keras", extra="train", to="to test")
     assert os.environ[VARIABLE] == "1"
+
+
+def test_networks_ask_for_them_when_they_are_imported():
+    code = f"import os, hilum.nn; print(os.environ['{VARIABLE}'])"
+    environment = {k: v for k, v in os.environ.items() if k != VARIABLE}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "1\n"
 
 
 def test_noise_is_held_back_unless_something_fails(capfd):

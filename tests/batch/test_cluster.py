@@ -29,23 +29,30 @@ needs_ray = pytest.mark.skipif(
 )
 
 DRIVER = """
-import json
+import sys
+from functools import partial
+from hilum import batch
+from hilum.cli import main
+batch.BatchSettings = partial(batch.BatchSettings, assessor=sys.argv[1])
+sys.exit(main(["batch", *sys.argv[2:], "--engine", "ray", "--workers", "2",
+               "--format", "json"]))
+"""
+
+TWO_NODES = """
 import sys
 import time
-from pathlib import Path
-from hilum.batch import BatchSettings, run_batch
 from hilum.batch.cluster import ray_workers
 from hilum.batch.hand import HandSettings
-address = sys.argv[4] if len(sys.argv) > 4 else None
-if address is not None:  # the second node may still be on its way
-    with ray_workers(HandSettings(), 1, address, most=1):
-        import ray
-        while ray.cluster_resources().get("CPU", 0) < 2:
-            time.sleep(0.2)
-how = BatchSettings(assessor=sys.argv[3], formats=("json",), engine="ray",
-                    workers=2, address=address)
-found = run_batch(Path(sys.argv[1]), Path(sys.argv[2]), settings=how)
-print(json.dumps(found.to_json()))
+from hilum.errors import InputError
+while True:
+    try:
+        with ray_workers(HandSettings(), 1, sys.argv[1], most=1):
+            import ray
+            while ray.cluster_resources().get("CPU", 0) < 2:
+                time.sleep(0.2)
+        break
+    except InputError:  # it answers, and has no node yet
+        time.sleep(0.5)
 """
 
 
@@ -53,11 +60,18 @@ TOKEN = {"RAY_AUTH_TOKEN": "5" * 64}
 
 
 def drive(table, out, *more):
-    command = [sys.executable, "-c", DRIVER, str(table), str(out), STAND_IN, *more]
+    command = [sys.executable, "-c", DRIVER, STAND_IN, str(table), str(out), *more]
     env = os.environ | TOKEN
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
     )
+
+
+def wait_for_two(address):
+    """Wait until both nodes have joined the cluster."""
+    command = [sys.executable, "-c", TWO_NODES, address]
+    env = os.environ | TOKEN
+    subprocess.run(command, env=env, capture_output=True, check=True, timeout=240)
 
 
 def start_node(tmp_path, *options):
@@ -115,7 +129,8 @@ def test_nothing_is_lost_and_nothing_done_twice_when_a_node_is_killed(cohort, tm
         nodes.append(
             start_node(tmp_path, "--address", address, "--node-ip-address=127.0.0.1")
         )
-        run = drive(table, out, address)
+        wait_for_two(address)
+        run = drive(table, out, "--address", address)
         log = table.parent / "log.txt"
         wait_until(lambda: log.exists() and len(workers_of(log)) == 2)
         kill_node(nodes[1])

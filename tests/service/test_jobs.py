@@ -556,7 +556,7 @@ def workers_that(monkeypatch, tmp_path, error):
         (RuntimeError("can't start new thread"), "could not be watched"),
     ],
 )
-def test_a_machine_without_room_loses_a_worker_and_no_job(
+def test_a_machine_without_room_is_no_error_of_the_study(
     monkeypatch, tmp_path, error, said
 ):
     workers = workers_that(monkeypatch, tmp_path, error)
@@ -564,6 +564,21 @@ def test_a_machine_without_room_loses_a_worker_and_no_job(
         assessor="fake:none", source="a", results="b", views="c", formats=(), secret="0"
     )
     outcome = workers.run("job", order, lambda _: None)
-    assert outcome.kind == "lost"  # tried again
+    assert outcome.kind == "system"  # tried again
     assert said in outcome.error
     assert workers._running == {}
+
+
+def test_a_study_is_tried_again_when_there_is_room(jobs, tmp_path, monkeypatch):
+    start, refused = subprocess.Popen, []
+
+    def refuse_once(*args, **options):
+        if not refused:
+            refused.append(args)
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        return start(*args, **options)
+
+    monkeypatch.setattr(process.subprocess, "Popen", refuse_once)
+    job_id = jobs.submit(make_study(tmp_path / "s", "sleep 0\nroom"))
+    assert jobs.wait(job_id).state == "done"
+    assert refused

@@ -279,15 +279,27 @@ def test_a_run_does_not_go_on_with_other_data(example, tmp_path, monkeypatch, ch
         train("nodules", data, out, settings=settings)
 
 
-def test_a_run_does_not_go_on_with_other_reader_files(example, tmp_path, monkeypatch):
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_run_does_not_go_on_with_other_reader_files(
+    example, tmp_path, monkeypatch, zipped
+):
     data = shutil.copytree(example("lidc"), tmp_path / "data")
     out, settings = tmp_path / "run", DetectionSettings()
     monkeypatch.setattr("hilum.training.runs.train_nodules", lambda *_, **__: {})
     train("nodules", data, out, settings=settings)
     (out / "scenes").mkdir()
+    folder = data / "tcia-lidc-xml"
+    if zipped:  # the same files
+        shutil.make_archive(str(data / "lidc-xml"), "zip", folder)
+        shutil.rmtree(folder)
     train("nodules", data, out, settings=settings)
+    if zipped:
+        shutil.unpack_archive(data / "lidc-xml.zip", folder)
+        (data / "lidc-xml.zip").unlink()
     reader = min(data.rglob("*.xml"))
     reader.write_text(reader.read_text() + "\n")
+    if zipped:
+        shutil.make_archive(str(data / "lidc-xml"), "zip", folder)
     with pytest.raises(InputError, match="on other data: reader files"):
         train("nodules", data, out, settings=settings)
 

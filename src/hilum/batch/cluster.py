@@ -284,10 +284,9 @@ def _listen_to(address: str | None) -> None:
 
 
 def _ray() -> Any:
-    """Import Ray, which must report to nobody, nor print where results go."""
+    """Import Ray, which must report to nobody."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")  # "a node died" and such
     return require("ray", extra="ray", to="to assess a cohort on a cluster")
 
 

@@ -68,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with Talk(quiet=args.quiet) as talk:
             result = args.run(args, talk)
     except (HilumError, OSError) as error:
+        if isinstance(error, HilumError) and error.results is not None:
+            _print(error.results)
         if args.debug:
             raise
         text, code = str(error), 3
@@ -79,8 +81,6 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"{error.strerror or type(error).__name__}. Check what you named."
             )
         sys.stderr.write(f"hilum: {_encodable(text, sys.stderr)}\n")
-        if isinstance(error, HilumError) and error.results is not None:
-            _print(error.results)
         return code
     _print(result)
     return int(getattr(args, "exit_code", 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,8 @@ def _batch(args: argparse.Namespace, talk: Talk) -> dict[str, Any]:
         force=args.force,
         retry_failed=args.retry_failed,
     )
+    # Ray would write that a node died, and such, between results on standard output
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")
     talk("batch")
     result = run_batch(
         args.cohort,

@@ -16,6 +16,7 @@ import math
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree as Tree
@@ -205,6 +206,23 @@ def read_lidc(source: Path) -> dict[str, Reading]:
             "folder or zip with the XML files."
         )
     return readings
+
+
+def digest_readers(source: Path) -> str:
+    """Digest what readers marked, in whatever order and files it lies.
+
+    Args:
+        source: As for `read_lidc`.
+
+    Returns:
+        SHA-256 in hexadecimal digits.
+
+    Raises:
+        InputError: Nothing can be read there.
+    """
+    root = _ROOT.encode()
+    digests = sorted(sha256(t).digest() for _, t in _texts(Path(source)) if root in t)
+    return sha256(b"".join(digests)).hexdigest()
 
 
 def _texts(source: Path) -> Iterator[tuple[str, bytes]]:

@@ -28,6 +28,7 @@ from hilum._names import name_of
 from hilum._version import __version__
 from hilum.datasets import DataSet, Gap, folds_by_patient, open_dataset, read_nodules
 from hilum.datasets.left_out import LeftOut, Told
+from hilum.datasets.lidc import digest_readers
 from hilum.errors import InputError
 from hilum.formats.atomic import replacing, writing
 from hilum.runtime.weights import digest_of
@@ -297,20 +298,11 @@ def _digests(data: Path, found: DataSet | None) -> dict[str, str]:
     if found is not None:
         names = "\n".join(f"{c.id},{c.patient},{c.fold or ''}" for c in found)
         digests[_LIST] = hashlib.sha256(names.encode("utf-8", "replace")).hexdigest()
-        more = (found.readings, found.candidates, found.excluded)
+        readers = found.readings
+        digests[_READERS] = "" if readers is None else digest_readers(readers)
+        more = (found.candidates, found.excluded)
         paths |= {path.name: path for path in more if path and path.is_file()}
-        if found.readings is not None and found.readings.is_dir():
-            digests[_READERS] = _digest_of_readers(found.readings)
     return digests | {name: digest_of(path) for name, path in paths.items()}
-
-
-def _digest_of_readers(folder: Path) -> str:
-    """Digest all reader files of a folder, with their places in it."""
-    total = hashlib.sha256()
-    for path in sorted(folder.rglob("*.xml")):
-        name = path.relative_to(folder).as_posix()
-        total.update(f"{name},{digest_of(path)}\n".encode("utf-8", "replace"))
-    return total.hexdigest()
 
 
 def _refuse_other(out: Path, digests: Mapping[str, str]) -> None:
@@ -325,11 +317,13 @@ def _refuse_other(out: Path, digests: Mapping[str, str]) -> None:
         before = dict(begun["data"]["tables_sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         return
+    if _READERS not in before:  # of a version that did not look at them
+        before[_READERS] = digests.get(_READERS, "")
     changed = [n for n in _LEARNED if before.get(n, "") != digests.get(n, "")]
     if changed:
         raise InputError(
-            f"`{name_of(out)}` holds a run on other data: {changed[0]} is not what it "
-            "was. Choose another folder, or delete that one."
+            f"`{name_of(out)}` holds a run on other data: {changed[0]} changed since. "
+            "Choose another folder, or delete that one."
         )
 
 

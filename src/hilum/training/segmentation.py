@@ -45,7 +45,7 @@ class SegmentationSettings:
 
     Attributes:
         fit: Epochs, learning rate, seed. With a patience, one in ten of the patients
-            that a fold is trained on is kept aside to tell when to stop.
+            that a network is trained on is kept aside to tell when to stop.
         variety: How far random views go.
         folds: How many.
         batch: Views a batch.
@@ -95,9 +95,9 @@ def train_segmentation(
             a folder of each run with its log and learning curves, outlines.csv with
             each nodule, and metrics.json.
         settings: How to train.
-        callbacks: More of Keras's callbacks, for each fold.
+        callbacks: More of Keras's callbacks, for each network.
         fold: Train this fold alone, such as on one of many machines that share `out`;
-            a call without it then judges them all.
+            a call without it then judges them all, and trains the network to use.
 
     Returns:
         The metrics, as in metrics.json: each with its 95 % interval over patients; of

@@ -30,6 +30,9 @@ _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())
 
 _LOST_TRIES = 2
+_AGAIN_S = 2.0
+"""How long a busy machine has to make room for another try."""
+
 _LOOK_S = 5.0
 _ORPHAN_S = 10.0
 _FROM_WORKER = frozenset(
@@ -276,6 +279,7 @@ class Engine:
                     f"{outcome.error} It was tried {lost} times. Is there memory "
                     "enough? Try it again, or look into workers.log.",
                 )
+            self._stopping.wait(_AGAIN_S)
 
     def _wait_for_room(self, job_id: str, attempt: int) -> None:
         """Wait until the data folder can be written to; say why meanwhile."""

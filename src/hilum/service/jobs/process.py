@@ -65,7 +65,7 @@ class Workers:
             worker = self._start(job_id)
         except OSError as error:  # no memory, too many processes
             cause = error.strerror or type(error).__name__
-            return Outcome("lost", f"The worker could not be started: {cause}.")
+            return Outcome("system", f"The worker could not be started: {cause}.")
         try:
             return self._listen(job_id, worker, order, heard)
         finally:
@@ -123,7 +123,7 @@ class Workers:
         try:
             guard.start()
         except RuntimeError as error:  # no room for a thread: nobody would limit it
-            return Outcome("lost", f"The worker could not be watched: {error}.")
+            return Outcome("system", f"The worker could not be watched: {error}.")
         last: dict[str, Any] = {}
         for line in worker.stdout:
             try:
