@@ -35,12 +35,12 @@ from hilum.stages.nodules.detector import NETWORK_VOXEL_MM
 from hilum.stages.nodules.network import MARGIN_MM
 from hilum.stages.nodules.region import Region
 from hilum.training.detection import marks_in, wrong_of
-from hilum.training.detection_views import between, cut
+from hilum.training.detection_views import cut, warped
 from hilum.training.fit import FitSettings, Views, fit
 from hilum.training.implants import Implants, insert
 from hilum.training.scenes import Scene
 from hilum.training.sharing import PRECISIONS, shared
-from hilum.volume import CTVolume, Mask
+from hilum.volume import CTVolume, HUArray, Mask
 
 EDGE = 32
 """Voxels of 1 mm along the edge of what is looked at."""
@@ -139,7 +139,7 @@ class SecondViews:
             diameter_mm=diameter,
             slice_mm=scene.slice_mm,
         )
-        return None if mixed is None else between(mixed, rng.uniform(size=3))
+        return None if mixed is None else _between(mixed, rng)
 
     def _trap(
         self, scene: Scene, mined: Points, rng: np.random.Generator
@@ -158,7 +158,13 @@ class SecondViews:
         center = np.asarray(places[rng.integers(len(places))][:3], np.float64)
         start = _start(center, rng)
         hu = cut(np.asarray(scene.hu[_box(scene, start)]), _within(start), EDGE + 1)
-        return between(hu, rng.uniform(size=3))
+        return _between(hu, rng)
+
+
+def _between(hu: HUArray, rng: np.random.Generator) -> HUArray:
+    """Sample a crop between the voxels of one that has one more along each edge."""
+    middle = (EDGE - 1) / 2 + rng.uniform(size=3)
+    return np.rint(warped(hu, np.eye(3), middle, EDGE)).astype(np.int16)
 
 
 def _start(

@@ -30,8 +30,10 @@ from hilum.training.detection_views import (
     CropVariety,
     DetectionViews,
     answer_for,
-    between,
+    blurred,
     cut,
+    warped,
+    warped_points,
 )
 from hilum.training.fit import FitSettings
 from hilum.training.implants import SIZES_MM, Implant, Implants, insert
@@ -218,19 +220,52 @@ def test_a_scene_survives_the_disk(tmp_path):
     np.testing.assert_array_equal(again.unsure, scene().unsure)
 
 
-def test_between_voxels_by_hand():
+def test_sampling_between_voxels_by_hand():
     hu = np.zeros((2, 2, 3), np.int16)
     hu[0, 0] = (0, 100, 300)
-    # a quarter of the way along columns: 25 and 150; none along the others
-    found = between(hu, np.array([0, 0, 0.25]))
-    np.testing.assert_array_equal(found, [[[25, 150]]])
+    # a cube of one voxel, a quarter of the way along columns
+    found = warped(hu, np.eye(3), np.array([0, 0, 0.25]), 1)
+    np.testing.assert_array_equal(found, [[[25]]])
 
 
-@given(st.lists(st.floats(0, 0.99), min_size=3, max_size=3), st.integers(0, 2))
-def test_between_voxels_a_ramp_stays_a_ramp(moved, axis):
-    ramp = np.indices((5, 6, 7))[axis].astype(np.int16) * 100
-    expected = ramp[:-1, :-1, :-1] + 100 * moved[axis]
-    np.testing.assert_allclose(between(ramp, np.array(moved)), expected, atol=0.51)
+@given(
+    st.floats(0, 2 * np.pi),
+    st.floats(0.8, 1.25),
+    st.lists(st.floats(9.0, 10.0), min_size=3, max_size=3),
+    st.integers(0, 2),
+)
+def test_a_ramp_stays_one_where_its_points_say(turn, scale, middle, axis):
+    ramp = np.indices((20, 20, 20))[axis].astype(np.int16) * 100
+    cos, sin = np.cos(turn), np.sin(turn)
+    matrix = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]]) / scale
+    middle = np.array(middle)
+    found = warped(ramp, matrix, middle, 8)
+    place = middle + matrix @ (np.array([6, 2, 3]) - 3.5)
+    assert found[6, 2, 3] == pytest.approx(100 * place[axis], abs=0.1)
+    point = warped_points([(*place, 5.0)], matrix, middle, 8)
+    np.testing.assert_allclose(point, [[6, 2, 3, 5 * scale]], atol=1e-9)
+
+
+def test_crops_grow_and_shrink_as_far_as_asked():
+    nodules = points((24, 24, 24, 10))
+    views = DetectionViews(
+        [scene(nodules=nodules)], None, variety=CropVariety(between=1.0, zoom=1.5)
+    )
+    sizes = []
+    for seed in range(30):
+        _, out = views._crop(views.scenes[0], "real", np.random.default_rng(seed))
+        sizes += np.exp(out[out[..., 2] > 0][:, 6]).tolist()
+    assert 10 / 1.5 <= min(sizes) < 8.5
+    assert 12.5 < max(sizes) <= 15 + 1e-5
+
+
+def test_a_blur_is_along_slices_alone():
+    values = np.zeros((9, 9, 9), np.float32)
+    values[4, 4, 4] = 100
+    found = blurred(values, 1.0)
+    assert found.sum() == pytest.approx(100, rel=1e-4)
+    assert found[:, 4, 4].sum() == pytest.approx(100, rel=1e-4)
+    assert found[4, 4, 4] < 45
 
 
 # --- folds, and a run

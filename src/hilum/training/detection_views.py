@@ -16,6 +16,7 @@ import numpy.typing as npt
 from hilum.errors import InputError
 from hilum.nn.models.detectors import STRIDE
 from hilum.settings import check_ranges
+from hilum.space import FloatArray
 from hilum.training.implants import Implants, insert
 from hilum.training.scenes import Scene
 from hilum.volume import HUArray
@@ -26,6 +27,7 @@ _SPREAD = 1 / 6
 _SPREADS_MM = (1.8, 5.0)
 _UNSURE_MM = 3.0
 _TRIES = 4
+_BLUR_VOXELS = (0.5, 1.5)
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -37,19 +39,24 @@ class CropVariety:
     Attributes:
         edge: Voxels of 1 mm along each edge of a crop, a multiple of 16.
         shift_hu: Standard deviation of what is added to all of a crop.
-        noise_hu: Standard deviation of the noise is drawn up to this.
+        noise_hu: Standard deviation of the noise is drawn up to this, a low one more
+            often.
         pleural: Share of inserted nodules at the pleura.
         vascular: Share of inserted nodules on a vessel.
-        between: Share of crops that are sampled between the voxels of the scan, for
-            a nodule seldom lies in the middle of one.
+        between: Share of crops that are turned about the axis of the body, brought to
+            another size, and so sampled between the voxels of the scan.
+        zoom: Most that such a crop grows or shrinks, as a factor.
+        thick: Share of crops that are blurred along the axis as by thicker slices.
     """
 
     edge: int = 48
     shift_hu: float = 15.0
-    noise_hu: float = 20.0
+    noise_hu: float = 45.0
     pleural: float = 0.4
     vascular: float = 0.3
-    between: float = 0.5
+    between: float = 0.7
+    zoom: float = 1.25
+    thick: float = 0.25
 
     def __post_init__(self) -> None:
         """Refuse crops that the network cannot take."""
@@ -66,6 +73,8 @@ class CropVariety:
                 "pleural": (0, 1),
                 "vascular": (0, 1),
                 "between": (0, 1),
+                "zoom": (1, 4),
+                "thick": (0, 1),
             },
         )
 
@@ -112,10 +121,13 @@ class DetectionViews:
         edge = self.variety.edge
         jitter = edge / 2 - 6
         shift = rng.uniform(-jitter, jitter, 3)
+        matrix = self._warp(rng)
+        reach = np.ceil(np.abs(matrix).sum(axis=1) * (edge - 1) / 2).astype(int) + 1
         for _ in range(_TRIES if kind == "inserted" else 1):
             place = self._place(scene, kind, rng)
-            start = np.rint(place - edge / 2 + shift).astype(int)
-            hu = cut(scene.hu, start, edge + 1)
+            middle = place + matrix @ shift
+            start = np.floor(middle).astype(int) - reach
+            hu = cut(scene.hu, start, 2 * reach + 2)
             nodules = scene.nodules - np.array([*start, 0])
             unsure = scene.unsure - np.array([*start, 0])
             if kind != "inserted":
@@ -124,13 +136,30 @@ class DetectionViews:
             if new is not None:
                 hu, nodules = new
                 break
-        moved = rng.uniform(size=3) * (rng.uniform() < self.variety.between)
-        hu, offset = between(hu, moved), np.array([*moved, 0])
-        hu, nodules, unsure = _turned(hu, nodules - offset, unsure - offset, rng)
-        values = hu.astype(np.float32) + rng.normal(0, self.variety.shift_hu)
-        noise = rng.uniform(0, self.variety.noise_hu)
+        seen = middle - start
+        if np.array_equal(matrix, np.eye(3)):
+            seen = np.rint(seen - (edge - 1) / 2) + (edge - 1) / 2
+        values = warped(hu, matrix, seen, edge)
+        nodules, unsure = (
+            warped_points(points, matrix, seen, edge) for points in (nodules, unsure)
+        )
+        values, nodules, unsure = _turned(values, nodules, unsure, rng)
+        if rng.uniform() < self.variety.thick:
+            values = blurred(values, rng.uniform(*_BLUR_VOXELS))
+        values += np.float32(rng.normal(0, self.variety.shift_hu))
+        noise = np.float32(self.variety.noise_hu * rng.uniform() ** 2)
         values += noise * rng.standard_normal(values.shape, np.float32)
-        return values[..., None], answer_for(hu.shape, nodules, unsure)
+        return values[..., None], answer_for(values.shape, nodules, unsure)
+
+    def _warp(self, rng: np.random.Generator) -> FloatArray:
+        """Draw how voxels of a crop lie in those of a scan, as a matrix."""
+        if rng.uniform() >= self.variety.between:
+            return np.eye(3)
+        turn = rng.uniform(0, 2 * np.pi)
+        scale = self.variety.zoom ** rng.uniform(-1, 1)
+        cos, sin = np.cos(turn), np.sin(turn)
+        turned = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
+        return np.asarray(turned / scale)
 
     def _inserted(
         self,
@@ -170,11 +199,12 @@ class DetectionViews:
         return places[rng.integers(len(places))].astype(np.float64)
 
 
-def cut(hu: HUArray, start: npt.NDArray[np.int64], edge: int) -> HUArray:
-    """Cut a cube; air where it leaves the scan."""
-    out = np.full((edge,) * 3, AIR_HU, np.int16)
+def cut(hu: HUArray, start: npt.NDArray[np.int64], sizes: Any) -> HUArray:
+    """Cut a box, or a cube; air where it leaves the scan."""
+    shape = np.broadcast_to(sizes, 3)
+    out = np.full(shape.tolist(), AIR_HU, np.int16)
     low = np.maximum(start, 0)
-    high = np.minimum(start + edge, hu.shape)
+    high = np.minimum(start + shape, hu.shape)
     if (high > low).all():
         source = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         goal = tuple(
@@ -184,21 +214,59 @@ def cut(hu: HUArray, start: npt.NDArray[np.int64], edge: int) -> HUArray:
     return out
 
 
-def between(hu: HUArray, moved: npt.NDArray[np.float64]) -> HUArray:
-    """Sample a cube between its voxels, linearly.
+def warped(
+    hu: HUArray, matrix: FloatArray, middle: FloatArray, edge: int
+) -> Float32Array:
+    """Sample a cube out of a box, linearly.
 
     Args:
         hu: (slice, row, column).
-        moved: (3,) how far along each axis, in voxels, from 0 to below 1.
+        matrix: From steps in the cube to steps in the box, in voxels.
+        middle: Of the cube, in the box.
+        edge: Voxels along each edge of the cube.
 
     Returns:
-        One voxel smaller along each axis.
+        (edge, edge, edge), in HU.
     """
-    values = hu.astype(np.float32)
-    for axis, share in enumerate(moved.tolist()):
-        low, high = np.split(values, [-1], axis)[0], np.split(values, [1], axis)[1]
-        values = low + np.float32(share) * (high - low) if share else low
-    return np.rint(values).astype(np.int16)
+    from scipy import ndimage  # noqa: PLC0415  slow to import
+
+    first = middle - matrix @ np.full(3, (edge - 1) / 2)
+    found: Float32Array = ndimage.affine_transform(
+        hu,
+        matrix,
+        first,
+        output_shape=(edge,) * 3,
+        output=np.float32,
+        order=1,
+        mode="nearest",
+    )
+    return found
+
+
+def warped_points(
+    points: Any, matrix: FloatArray, middle: FloatArray, edge: int
+) -> FloatArray:
+    """Say where the points of a box are in the cube that `warped` gives.
+
+    Args:
+        points: (n, 4) centre in voxels and diameter.
+        matrix: As for `warped`.
+        middle: As for `warped`.
+        edge: As for `warped`.
+    """
+    found = np.array(points, np.float64)
+    inverse = np.linalg.inv(matrix)
+    found[:, :3] = (found[:, :3] - middle) @ inverse.T + (edge - 1) / 2
+    found[:, 3] *= np.cbrt(np.linalg.det(inverse))
+    return found
+
+
+def blurred(values: Float32Array, voxels: float) -> Float32Array:
+    """Blur along slices, by a Gaussian of that standard deviation in voxels."""
+    from scipy import ndimage  # noqa: PLC0415  slow to import
+
+    found: Float32Array = ndimage.gaussian_filter1d(values, voxels, axis=0)
+    return found
 
 
 def answer_for(
@@ -241,8 +309,8 @@ def _is_free(taken: npt.NDArray[np.float64], center: Any, diameter: float) -> bo
 
 
 def _turned(
-    hu: HUArray, nodules: Any, unsure: Any, rng: np.random.Generator
-) -> tuple[HUArray, Any, Any]:
+    hu: Float32Array, nodules: Any, unsure: Any, rng: np.random.Generator
+) -> tuple[Float32Array, Any, Any]:
     """Mirror a crop, and swap rows with columns, at random."""
     edge = hu.shape[0]
     nodules, unsure = np.array(nodules), np.array(unsure)
