@@ -173,9 +173,38 @@ def test_a_crop_beyond_the_scan_is_air(start):
         assert out[at] == (hu[where] if inside else AIR_HU)
 
 
+AS_SCANNED = CropVariety(between=0, thick=0, shift_hu=0, noise_hu=0)
+
+
+@pytest.mark.parametrize("kind", ["real", "trap", "lung"])
+def test_a_crop_may_be_just_what_was_scanned(kind):
+    rng = np.random.default_rng(5)
+    hu = rng.integers(-1000, 300, (64, 64, 64)).astype(np.int16)
+    views = DetectionViews([scene(hu=hu)], None, variety=AS_SCANNED)
+    known = set(hu.ravel().tolist()) | {AIR_HU}
+    for seed in range(8):
+        values, _ = views._crop(views.scenes[0], kind, np.random.default_rng(seed))
+        assert set(values.ravel().tolist()) <= known  # none between two of them
+
+
+def test_thick_crops_are_smooth_along_slices():
+    noisy = np.random.default_rng(5).integers(-900, -800, (64, 64, 64))
+    made = scene(hu=noisy.astype(np.int16))
+
+    def roughness(thick, axis):
+        variety = replace(AS_SCANNED, thick=thick)
+        views = DetectionViews([made], None, variety=variety)
+        crop, _ = views._crop(made, "real", np.random.default_rng(1))
+        return np.abs(np.diff(crop[8:40, 8:40, 8:40], axis=axis)).mean()
+
+    assert roughness(1, 0) < 0.75 * roughness(0, 0)
+    assert roughness(1, 0) < 0.8 * roughness(1, 1)
+
+
 @pytest.mark.parametrize("kind", ["inserted", "real", "trap", "lung"])
 def test_the_answer_is_where_the_nodule_is(kind):
-    views = DetectionViews([scene()], Implants([ball(9.0)]), variety=CropVariety())
+    variety = CropVariety(shift_hu=0, noise_hu=0)
+    views = DetectionViews([scene()], Implants([ball(9.0)]), variety=variety)
     found = 0
     for seed in range(12):
         hu, out = views._crop(scene(), kind, np.random.default_rng(seed))

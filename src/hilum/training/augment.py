@@ -23,6 +23,7 @@ from hilum.findings import Point
 from hilum.runtime.patches import PATCH_SHAPE, patch_grid
 from hilum.settings import check_ranges
 from hilum.space import Grid, Index
+from hilum.training.turning import rotation
 from hilum.volume import CTVolume, Mask
 
 _AIR_HU = (-1000, -500)
@@ -90,9 +91,10 @@ def random_grid(
     way *= variety.shift_mm * rng.uniform() / max(float(np.linalg.norm(way)), 1e-9)
     size = diameter_mm * rng.uniform(1 - variety.size, 1 + variety.size)
     grid = patch_grid((0.0, 0.0, 0.0), size, shape)
-    turn = _rotation(rng.uniform(0, 360), 2)
+    turn = rotation(math.radians(rng.uniform(0, 360)), 2)
     for axis in (0, 1):
-        turn = _rotation(rng.uniform(-1, 1) * variety.tilt_deg, axis) @ turn
+        tilt = math.radians(rng.uniform(-1, 1) * variety.tilt_deg)
+        turn = rotation(tilt, axis) @ turn
     stretch = rng.uniform(1 - variety.stretch, 1 + variety.stretch, 3)
     mirror = rng.choice((-1.0, 1.0), 3)
     affine = np.eye(4)
@@ -220,13 +222,3 @@ def _middle_shift(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """Shift a mirrored tiling so that the middle of a donor meets the nodule."""
     middle = np.argwhere(inside).mean(axis=0)
     return np.asarray(np.rint(_DONOR_SIDE * 1.5 - 1 - middle), dtype=np.int64)
-
-
-def _rotation(degrees: float, axis: int) -> npt.NDArray[np.float64]:
-    """Rotate about one axis of the world."""
-    angle = math.radians(degrees)
-    a, b = (n for n in range(3) if n != axis)
-    turn = np.eye(3)
-    turn[a, a] = turn[b, b] = math.cos(angle)
-    turn[a, b], turn[b, a] = -math.sin(angle), math.sin(angle)
-    return turn

@@ -19,6 +19,7 @@ from hilum.settings import check_ranges
 from hilum.space import FloatArray
 from hilum.training.implants import Implants, insert
 from hilum.training.scenes import Scene
+from hilum.training.turning import resampled, rotation
 from hilum.volume import HUArray
 
 AIR_HU = -1000
@@ -67,13 +68,13 @@ class CropVariety:
         check_ranges(
             self,
             {
-                "edge": (16, 1024),
+                "edge": (16, 256),
                 "shift_hu": (0, 1000),
                 "noise_hu": (0, 1000),
                 "pleural": (0, 1),
                 "vascular": (0, 1),
                 "between": (0, 1),
-                "zoom": (1, 4),
+                "zoom": (1, 2),
                 "thick": (0, 1),
             },
         )
@@ -157,9 +158,7 @@ class DetectionViews:
             return np.eye(3)
         turn = rng.uniform(0, 2 * np.pi)
         scale = self.variety.zoom ** rng.uniform(-1, 1)
-        cos, sin = np.cos(turn), np.sin(turn)
-        turned = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
-        return np.asarray(turned / scale)
+        return np.asarray(rotation(turn, 0) / scale)
 
     def _inserted(
         self,
@@ -199,8 +198,16 @@ class DetectionViews:
         return places[rng.integers(len(places))].astype(np.float64)
 
 
-def cut(hu: HUArray, start: npt.NDArray[np.int64], sizes: Any) -> HUArray:
-    """Cut a box, or a cube; air where it leaves the scan."""
+def cut(
+    hu: HUArray, start: npt.NDArray[np.int64], sizes: int | npt.NDArray[np.int64]
+) -> HUArray:
+    """Cut a box; air where it leaves the scan.
+
+    Args:
+        hu: (slice, row, column).
+        start: (3,) its first voxel, which may lie outside.
+        sizes: (3,) of the box, or the edge of a cube, in voxels.
+    """
     shape = np.broadcast_to(sizes, 3)
     out = np.full(shape.tolist(), AIR_HU, np.int16)
     low = np.maximum(start, 0)
@@ -228,19 +235,8 @@ def warped(
     Returns:
         (edge, edge, edge), in HU.
     """
-    from scipy import ndimage  # noqa: PLC0415  slow to import
-
     first = middle - matrix @ np.full(3, (edge - 1) / 2)
-    found: Float32Array = ndimage.affine_transform(
-        hu,
-        matrix,
-        first,
-        output_shape=(edge,) * 3,
-        output=np.float32,
-        order=1,
-        mode="nearest",
-    )
-    return found
+    return resampled(hu, matrix, first, (edge,) * 3, mode="nearest")
 
 
 def warped_points(

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from hilum.datasets import NoduleCase, load_nodule
 from hilum.errors import InputError
 from hilum.features import signed_distance_mm, surround
-from hilum.space import FloatArray, Index, Spacing
+from hilum.space import FloatArray, Spacing
+from hilum.training.turning import resampled, rotation
 from hilum.volume import HUArray
 
 SIZES_MM = (3.0, 5.0, 7.0, 10.0, 16.0, 30.0, 44.0)
@@ -146,7 +147,8 @@ def insert(
     if (high <= low).any():
         return None
     start = implant.center + matrix @ (low - center)
-    rise = _resampled(implant.rise_hu, matrix, start, tuple((high - low).tolist()))
+    shape = tuple((high - low).tolist())
+    rise = resampled(implant.rise_hu, matrix, start, shape, mode="constant")
     if implant.spacing_mm[0] / scale < 0.8 * slice_mm:
         rise = _averaged(rise, max(1, round(slice_mm)))
     if rng.uniform() < _FAINT:
@@ -164,30 +166,8 @@ def insert(
 def _turned(rng: np.random.Generator) -> FloatArray:
     """Draw a turn about the axis of the body, perhaps mirrored, as a matrix."""
     turn = rng.uniform(0, 2 * math.pi)
-    cos, sin = math.cos(turn), math.sin(turn)
     mirror = np.where(rng.uniform(size=2) < 0.5, -1.0, 1.0)
-    rotation = np.array([[mirror[0], 0, 0], [0, cos, -sin], [0, sin, cos]])
-    rotation[:, 2] *= mirror[1]
-    return rotation
-
-
-def _resampled(
-    rise_hu: Float32Array, matrix: FloatArray, start: FloatArray, shape: Index
-) -> Float32Array:
-    """Sample what a nodule adds on another grid.
-
-    Args:
-        rise_hu: On its own grid.
-        matrix: From the other grid to it, in voxels.
-        start: Where the other one starts in it.
-        shape: Of the other one.
-    """
-    from scipy import ndimage  # noqa: PLC0415  slow to import
-
-    found: Float32Array = ndimage.affine_transform(
-        rise_hu, matrix, start, output_shape=shape, order=1, mode="constant"
-    )
-    return found
+    return np.asarray(rotation(turn, 0) * [mirror[0], 1, mirror[1]])
 
 
 def _averaged(rise_hu: Float32Array, slices: int) -> Float32Array:

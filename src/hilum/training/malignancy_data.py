@@ -18,6 +18,7 @@ from hilum.formats.atomic import replacing
 from hilum.nn.models import RATING_CATEGORIES
 from hilum.runtime.ratings import MARGIN_MM, PATCH_SIZE, PATCH_SPACING_MM
 from hilum.stages.measure import segment_nodule
+from hilum.training.turning import rotation
 from hilum.volume import CTVolume, Mask
 
 _TILT_DEG = 10.0
@@ -157,9 +158,9 @@ def _upright(around: Surroundings) -> Patch:
 
 def _random_view(around: Surroundings, rng: np.random.Generator) -> Patch:
     """Turn about the body's axis at will, tilt a little, shift and stretch."""
-    turn = _rotation(rng.uniform(0, 2 * np.pi), 0)
+    turn = rotation(rng.uniform(0, 2 * np.pi), 0)
     for axis in (1, 2):
-        turn = turn @ _rotation(np.radians(rng.normal(0, _TILT_DEG)), axis)
+        turn = turn @ rotation(np.radians(rng.normal(0, _TILT_DEG)), axis)
     z, y, x = rng.uniform(-_SHIFT_MM, _SHIFT_MM, 3).tolist()
     return sample_patch(
         around,
@@ -168,13 +169,3 @@ def _random_view(around: Surroundings, rng: np.random.Generator) -> Patch:
         rotation=turn,
         shift_mm=(z, y, x),
     )
-
-
-def _rotation(angle: float, axis: int) -> npt.NDArray[np.float64]:
-    """Rotate about one axis."""
-    matrix = np.eye(3)
-    a, b = (other for other in range(3) if other != axis)
-    matrix[a, a] = matrix[b, b] = np.cos(angle)
-    matrix[a, b] = -np.sin(angle)
-    matrix[b, a] = np.sin(angle)
-    return matrix
