@@ -59,7 +59,7 @@ from hilum.training.implants import Implant, Implants
 from hilum.training.scenes import Scene
 from hilum.training.sharing import PRECISIONS, shared
 
-SHIP = FitSettings(epochs=14, learning_rate=1e-3, seed=7)
+SHIP = FitSettings(epochs=10, learning_rate=1e-3, seed=7)
 CLASSICAL, SHIPPED = "dots alone (classical)", "network and dots"
 
 
