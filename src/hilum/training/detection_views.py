@@ -19,7 +19,7 @@ from hilum.settings import check_ranges
 from hilum.space import FloatArray
 from hilum.training.implants import Implants, insert
 from hilum.training.scenes import Scene
-from hilum.training.turning import resampled, rotation
+from hilum.training.turning import Float32Array, resampled, rotation
 from hilum.volume import HUArray
 
 AIR_HU = -1000
@@ -29,8 +29,6 @@ _SPREADS_MM = (1.8, 5.0)
 _UNSURE_MM = 3.0
 _TRIES = 4
 _BLUR_VOXELS = (0.5, 1.5)
-
-Float32Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from hilum.datasets import NoduleCase, load_nodule
 from hilum.errors import InputError
 from hilum.features import signed_distance_mm, surround
 from hilum.space import FloatArray, Spacing
-from hilum.training.turning import resampled, rotation
+from hilum.training.turning import Float32Array, resampled, rotation
 from hilum.volume import HUArray
 
 SIZES_MM = (3.0, 5.0, 7.0, 10.0, 16.0, 30.0, 44.0)
@@ -33,8 +32,6 @@ _FAINT = 0.12
 _FAINTNESS = (0.3, 0.65)
 _SUBSOLID_TEXTURE = 3.5
 _SUBSOLID_WEIGHT = 5.0
-
-Float32Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

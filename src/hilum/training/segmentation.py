@@ -113,23 +113,20 @@ def train_segmentation(
     folds = folds_by_patient(cases, settings.folds, settings.fit.seed)
     pieces = load_pieces(cases)
     outlined: list[Outlined] = []
-    wanted = [*range(settings.folds), None] if fold is None else [fold]
-    for number in wanted:
-        name = "all" if number is None else f"fold-{number}"
-        is_mine = np.zeros(len(cases), bool) if number is None else folds == number
-        rest, mine = np.flatnonzero(~is_mine), np.flatnonzero(is_mine)
+
+    def learn(name: str, left_out: int | None = None) -> keras.Model:
+        rest = [n for n, own in enumerate(folds.tolist()) if own != left_out]
+        learned, shown = [cases[n] for n in rest], [pieces[n] for n in rest]
         model = _train_one(
-            [cases[n] for n in rest],
-            [pieces[n] for n in rest],
-            folder=out / name,
-            settings=settings,
-            callbacks=callbacks,
+            learned, shown, folder=out / name, settings=settings, callbacks=callbacks
         )
-        level_volumes(model, [cases[n] for n in rest], [pieces[n] for n in rest])
-        if number is None:
-            model.save(out / "segmentation.keras")
-            break
-        model.save(out / f"{name}.keras")
+        level_volumes(model, learned, shown)
+        return model
+
+    for number in range(settings.folds) if fold is None else [fold]:
+        mine = np.flatnonzero(folds == number)
+        model = learn(f"fold-{number}", number)
+        model.save(out / f"fold-{number}.keras")
         outlined += judge(
             model, [cases[n] for n in mine], [pieces[n] for n in mine], fold=number
         )
@@ -137,6 +134,7 @@ def train_segmentation(
             _write_table(outlined, out / "outlines.csv")
     if fold is not None:
         return summarise(outlined)
+    learn("all").save(out / "segmentation.keras")
     metrics = summarise(outlined) | {"settings": to_table(settings)}
     with replacing(out / "metrics.json") as file:
         file.write((json.dumps(metrics, indent=2) + "\n").encode())
