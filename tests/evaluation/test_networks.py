@@ -2,15 +2,25 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import nibabel
 import numpy as np
 import pytest
 
 from hilum import cli
+from hilum.datasets import read_nodules
+from hilum.datasets.opening import open_dataset
 from hilum.errors import InputError
 from hilum.evaluation import OUTLINES, evaluate_networks
-from hilum.evaluation.examples import example_inputs
+from hilum.evaluation.examples import example_inputs, inputs_of, scan_inputs
+from hilum.formats import write_volume
+from hilum.phantom import PhantomSettings, make_phantom
+from hilum.sources import read_ct
+from hilum.stages.lungs import LungSegmenter
+from hilum.stages.nodules import NoduleDetector
+from hilum.stages.nodules.network import MARGIN_MM
+from hilum.stages.nodules.region import Region
 
 COLUMNS = ("patient_id", "file", "malignancy_mean", "Malignancy_value", "texture_mean")
 
@@ -101,17 +111,33 @@ def test_the_shipped_networks_know_the_nodules_that_they_were_trained_on(
     assert figures["own"].dice.value > 0.8
 
 
+def write_scan(folder, *, lungs=True):
+    """Write a small chest, or a box of water."""
+    settings = PhantomSettings(seed=3, shape=(60, 96, 96), spacing_mm=(5.0, 3.8, 3.8))
+    volume = make_phantom(settings).volume
+    if not lungs:
+        volume = replace(volume, hu=np.zeros_like(volume.hu))
+    folder.mkdir(exist_ok=True)
+    write_volume(volume, folder / ("chest.nii.gz" if lungs else "water.nii.gz"))
+    return folder
+
+
 @pytest.mark.slow
 def test_examples_are_prepared_as_each_network_takes_them(tmp_path):
     pytest.importorskip("keras", reason="Keras is not installed")
     from hilum.nn.models import detection_net, segmentation_net  # noqa: PLC0415
     from hilum.runtime.predictor import Predictor  # noqa: PLC0415
 
-    folder = write_balls(tmp_path / "n")
+    sources = {
+        "marks": write_scan(tmp_path / "scans"),
+        "outline": write_balls(tmp_path / "n"),
+    }
     detection_net(filters=(4, 4, 4, 4)).save(tmp_path / "marks.keras")
     segmentation_net((16, 32, 32), filters=(4, 4, 4)).save(tmp_path / "outline.keras")
     for name, count in (("marks", 4), ("outline", 2)):
-        examples = example_inputs(tmp_path / f"{name}.keras", folder, count=count)
+        examples = example_inputs(
+            tmp_path / f"{name}.keras", sources[name], count=count
+        )
         assert len(examples) == count
         predict = Predictor(tmp_path / f"{name}.keras")
         for example in examples:
@@ -120,18 +146,45 @@ def test_examples_are_prepared_as_each_network_takes_them(tmp_path):
         assert examples[0].min() < -700  # HU, not scaled
 
 
+def test_blocks_of_scans_show_what_looks_like_nodules(tmp_path):
+    write_scan(tmp_path / "scans")
+    write_scan(tmp_path / "scans", lungs=False)  # gives nothing
+    cases = open_dataset(tmp_path / "scans").cases
+    blocks = scan_inputs(cases, count=6)
+    assert {block.shape for block in blocks} == {(1, 64, 64, 64, 1)}
+    volume = read_ct(tmp_path / "scans" / "chest.nii.gz")
+    lungs = LungSegmenter()(volume)
+    first = NoduleDetector(weights="")(volume, lungs)[0]
+    region = Region.cut(volume, lungs, voxel_mm=1.0, margin_mm=MARGIN_MM, anchored=True)
+    z, y, x = np.rint(region.grid.to_index(first.center_mm)).astype(int)
+    dot = region.hu[z - 2 : z + 3, y - 2 : y + 3, x - 2 : x + 3]
+    windows = np.lib.stride_tricks.sliding_window_view(blocks[0][0, ..., 0], dot.shape)
+    assert (windows == dot).all(axis=(3, 4, 5)).any()
+    for one, other in zip(blocks, scan_inputs(cases, count=6), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_scans_without_lungs_give_no_blocks(tmp_path):
+    cases = open_dataset(write_scan(tmp_path / "scans", lungs=False)).cases
+    with pytest.raises(InputError, match="None of the 1 scans can be read and shows"):
+        scan_inputs(cases)
+
+
 def test_examples_of_an_unknown_network_are_refused(tmp_path):
     keras = pytest.importorskip("keras", reason="Keras is not installed")
     inputs = keras.Input((8,))
     keras.Model(inputs, keras.layers.Dense(1)(inputs)).save(tmp_path / "m.keras")
     with pytest.raises(InputError, match="of ratings, outlines and marks alone"):
         example_inputs(tmp_path / "m.keras", write_balls(tmp_path / "n"))
-    from hilum.nn.models import detection_net  # noqa: PLC0415
+    from hilum.nn.models import detection_net, segmentation_net  # noqa: PLC0415
 
-    detection_net(filters=(4, 4, 4, 4)).save(tmp_path / "marks.keras")
+    segmentation_net((16, 32, 32), filters=(4, 4, 4)).save(tmp_path / "outline.keras")
     unmasked = write_balls(tmp_path / "o", masks=False)
     with pytest.raises(InputError, match="no nodule with a mask"):
-        example_inputs(tmp_path / "marks.keras", unmasked)
+        example_inputs(tmp_path / "outline.keras", unmasked)
+    detection_net(filters=(4, 4, 4, 4)).save(tmp_path / "marks.keras")
+    with pytest.raises(InputError, match="give scans, not nodules"):
+        inputs_of(tmp_path / "marks.keras", read_nodules(unmasked))
 
 
 @pytest.mark.slow
@@ -139,7 +192,7 @@ def test_export_to_8_bits_by_command(tmp_path, capsys):
     pytest.importorskip("nncf", reason="nncf is not installed")
     from hilum.nn.models import detection_net  # noqa: PLC0415
 
-    folder = write_balls(tmp_path / "n")
+    folder = write_scan(tmp_path / "scans")
     detection_net(filters=(4, 4, 4, 4)).save(tmp_path / "marks.keras")
     args = ["export", str(tmp_path / "marks.keras"), str(tmp_path / "m.xml")]
     args += ["--precision", "int8", "--quiet"]

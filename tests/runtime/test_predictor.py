@@ -10,7 +10,7 @@ import pytest
 
 from hilum.errors import InputError, WeightsError
 from hilum.nn.layers import HUWindow
-from hilum.nn.models import malignancy_net, segmentation_net
+from hilum.nn.models import detection_net, malignancy_net, segmentation_net
 from hilum.runtime.export import export_weights
 from hilum.runtime.predictor import Predictor, _hint, load_predictor
 
@@ -238,16 +238,59 @@ def test_bf16_is_half_as_large_and_close(saved, exported, tmp_path):
 
 
 @pytest.mark.slow
-def test_int8_is_close(tmp_path, capsys):
-    model = segmentation_net((16, 16, 16), filters=(8, 16))
+@pytest.mark.parametrize("sizes", [(16, 16, 16), (None, None, None)])
+def test_int8_is_close(tmp_path, capsys, sizes):
+    model = segmentation_net(sizes, filters=(8, 16, 16))  # two transposed convolutions
     model.save(tmp_path / "s.keras")
     patches = [HU.repeat(2, 1).repeat(2, 2).repeat(2, 3) + 20 * n for n in range(10)]
     made = export_weights(
         tmp_path / "s.keras", tmp_path / "s.xml", precision="int8", calibration=patches
     )
     assert 0 < made.largest_difference < 0.1
-    assert load_predictor(made.path).precision == "int8"
+    predict = load_predictor(made.path)
+    assert predict.precision == "int8"
+    assert predict(np.concatenate(patches)).shape == (20, 16, 16, 16, 1)  # any batch
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_what_answers_strongest_in_few_inputs_is_kept_in_int8(tmp_path):
+    # NNCF by itself would take the mean of the largest answers as the end of a range
+    inputs = keras.Input((4, 4, 4, 1))
+    x = keras.layers.Conv3D(8, 1, activation="relu", kernel_initializer="ones")(inputs)
+    outputs = keras.layers.Conv3D(1, 1, kernel_initializer="ones")(x)
+    keras.Model(inputs, outputs).save(tmp_path / "w.keras")
+    usual = [np.full((1, 4, 4, 4, 1), 0.1 + 0.01 * n, np.float32) for n in range(19)]
+    strong = np.full((1, 4, 4, 4, 1), 10.0, np.float32)
+    made = export_weights(
+        tmp_path / "w.keras",
+        tmp_path / "w.xml",
+        precision="int8",
+        calibration=[*usual, strong],
+    )
+    assert load_predictor(made.path)(strong) == pytest.approx(80.0, rel=0.03)
+
+
+@pytest.mark.slow
+def test_in_int8_every_convolution_runs_in_8_bits(tmp_path):
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    detection_net(filters=(8, 8, 16, 16)).save(tmp_path / "d.keras")  # joins levels
+    blocks = [HU.repeat(2, 1).repeat(2, 2).repeat(2, 3) + 20 * n for n in range(4)]
+    export_weights(
+        tmp_path / "d.keras", tmp_path / "d.xml", precision="int8", calibration=blocks
+    )
+    core = openvino.Core()
+    compiled = core.compile_model(
+        tmp_path / "d.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    runs = [
+        (str(info["layerType"]), str(info["runtimePrecision"]))
+        for node in compiled.get_runtime_model().get_ordered_ops()
+        if (info := {k: v.value for k, v in node.get_rt_info().items()})
+    ]
+    convolved = [precision for kind, precision in runs if kind == "Convolution"]
+    assert len(convolved) > 4
+    assert set(convolved) <= {"i8", "u8"}
 
 
 @pytest.mark.slow

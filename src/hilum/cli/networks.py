@@ -28,7 +28,8 @@ def add_export(commands: Commands) -> None:
         "--calibration",
         type=Path,
         metavar="FOLDER",
-        help="for int8: folder with nodules.csv, image/ and nodule_mask/",
+        help="for int8: scans for a network that marks nodules; else a folder with "
+        "nodules.csv, image/ and nodule_mask/",
     )
     command.set_defaults(run=_export)
 

@@ -1,54 +1,163 @@
-"""Real inputs of a network, from nodules: what int8 learns its ranges from."""
+"""Real inputs of a network, from nodules or scans: what int8 learns its ranges from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from hilum._optional import require
 from hilum.datasets import NoduleCase, load_nodule, read_nodules
+from hilum.datasets.cases import Case
+from hilum.datasets.opening import open_dataset
 from hilum.errors import InputError
 from hilum.evaluation.networks import detected
 from hilum.runtime.patches import cut_patch, patch_grid
 from hilum.runtime.ratings import rating_inputs
-from hilum.stages.nodules.marks import padded
+from hilum.sources import read_ct
+from hilum.space import FloatArray
+from hilum.stages.lungs import LungSegmenter
+from hilum.stages.nodules import NoduleDetector
+from hilum.stages.nodules.detector import NETWORK_VOXEL_MM
+from hilum.stages.nodules.marks import SIZE_MULTIPLE, padded
+from hilum.stages.nodules.network import MARGIN_MM
+from hilum.stages.nodules.region import Region
 
 Inputs = npt.NDArray[np.float32] | dict[str, npt.NDArray[np.float32]]
 
-DETECTOR_VOXEL_MM = 1.0
 EXAMPLES = 100
+MOST_SCANS = 20
+"""Of a data set so many are read, evenly spread over it."""
+
+_EDGE = 64
+_DOTS = 20
+
+_Case = TypeVar("_Case")
 
 
 def example_inputs(
     network: Path, folder: Path, *, count: int = EXAMPLES
 ) -> tuple[Inputs, ...]:
-    """Prepare nodules as a network takes them, by the preparation that it is used with.
+    """Prepare real data as a network takes them, by the preparation it is used with.
 
     Args:
         network: A `.keras` file of `hilum train`: of ratings, outlines or marks.
-        folder: See `hilum.datasets.nodules`; spread evenly over its nodules.
+        folder: For ratings and outlines nodules, see `hilum.datasets.nodules`; for
+            marks scans, a data set of any layout, see `hilum.datasets.opening`. Spread
+            evenly over what it holds.
         count: How many at most.
 
     Returns:
         Inputs, each with the axis of the batch.
 
     Raises:
-        InputError: The folder cannot be read, has no masks, or the network is none of
-            the three.
+        InputError: The folder cannot be read, has no masks or no lungs, or the network
+            is none of the three.
         WeightsError: The network cannot be loaded.
     """
+    prepare = _preparation(network)
+    if prepare is None:
+        return scan_inputs(open_dataset(folder).cases, count=count)
     cases = [case for case in read_nodules(folder) if case.mask is not None]
     if not cases:
         raise InputError("The folder has no nodule with a mask to take examples from.")
-    return inputs_of(network, cases[:: max(len(cases) // count, 1)][:count])
+    return tuple(prepare(case) for case in _spread(cases, count))
 
 
 def inputs_of(network: Path, cases: Sequence[NoduleCase]) -> tuple[Inputs, ...]:
     """Prepare these nodules, which have masks, as `example_inputs` does a folder's."""
+    prepare = _preparation(network)
+    if prepare is None:
+        raise InputError(
+            f"`{network.name}` marks nodules in scans; give scans, not nodules."
+        )
+    return tuple(prepare(case) for case in cases)
+
+
+def scan_inputs(
+    cases: Sequence[Case], *, count: int = EXAMPLES
+) -> tuple[npt.NDArray[np.float32], ...]:
+    """Cut blocks out of scans as the detector sees them.
+
+    Every second one lies where most looks like a nodule, by the dot filter, for what
+    answers strongest must not be cut off; the others anywhere near the lungs, for bone
+    and heart answer too.
+
+    Args:
+        cases: At most `MOST_SCANS` of them are read; those that show no lungs or cannot
+            be read give nothing.
+        count: How many blocks, the same number of each scan or one more.
+
+    Returns:
+        (1, 64, 64, 64, 1) each, or less where a scan is smaller.
+
+    Raises:
+        InputError: No scan gives anything.
+    """
+    scans = [scan for case in _spread(cases, MOST_SCANS) if (scan := _seen(case))]
+    if not scans:
+        raise InputError(
+            f"None of the {len(cases)} scans can be read and shows lungs. For a "
+            "detector give scans, as `hilum train nodules` takes them."
+        )
+    rng = np.random.default_rng(0)
+    return tuple(
+        scans[n % len(scans)].block(n // len(scans), rng) for n in range(count)
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scan:
+    """A scan as the detector sees it.
+
+    Attributes:
+        hu: (1, slice, row, column, 1) float32.
+        dots: (n, 3) voxels where most looks like a nodule, the strongest first.
+    """
+
+    hu: npt.NDArray[np.float32]
+    dots: FloatArray
+
+    def block(self, number: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+        """Cut a block, on the grid of the detector's coarsest cells."""
+        room = np.maximum(np.array(self.hu.shape[1:4]) - _EDGE, 0) // SIZE_MULTIPLE
+        steps = rng.integers(room + 1)
+        if number % 2 == 0 and number // 2 < len(self.dots):
+            middle = self.dots[number // 2] - _EDGE / 2
+            steps = np.clip(np.rint(middle / SIZE_MULTIPLE).astype(int), 0, room)
+        z, y, x = (slice(at, at + _EDGE) for at in (SIZE_MULTIPLE * steps).tolist())
+        return np.ascontiguousarray(self.hu[:, z, y, x])
+
+
+def _seen(case: Case) -> _Scan | None:
+    """Read a scan as the detector sees it, if it can be and shows lungs."""
+    try:
+        volume = read_ct(case.source, series_uid=case.series_uid)
+    except InputError:
+        return None
+    lungs = LungSegmenter()(volume)
+    region = Region.cut(
+        volume, lungs, voxel_mm=NETWORK_VOXEL_MM, margin_mm=MARGIN_MM, anchored=True
+    )
+    if region is None:
+        return None
+    dots = NoduleDetector(weights="", max_candidates=_DOTS)(volume, lungs)
+    places = np.array([dot.center_mm for dot in dots]).reshape(-1, 3)
+    return _Scan(padded(region.hu), region.grid.to_index(places))
+
+
+def _spread(cases: Sequence[_Case], count: int) -> Sequence[_Case]:
+    """Take at most so many, evenly spread."""
+    wanted = min(count, len(cases))
+    return [cases[n * len(cases) // wanted] for n in range(wanted)]
+
+
+def _preparation(network: Path) -> Callable[[NoduleCase], Inputs] | None:
+    """Tell how a network is shown a nodule; None for one that is shown scans."""
     from hilum.runtime.predictor import Predictor  # noqa: PLC0415  needs Keras
 
     Predictor(network)  # refuses what is not to be trusted
@@ -57,15 +166,13 @@ def inputs_of(network: Path, cases: Sequence[NoduleCase]) -> tuple[Inputs, ...]:
     names = {tensor.name.split(":")[0] for tensor in model.inputs}
     sizes = tuple(model.inputs[0].shape[1:])
     if names == {"features", "hu", "mask"}:
-        prepare: Callable[[NoduleCase], Inputs] = _rated
-    elif len(names) > 1 or len(sizes) != 4:
+        return _rated
+    if len(names) > 1 or len(sizes) != 4:
         raise InputError(
             f"`{network.name}` takes {sorted(names)}; examples are known for networks "
             "of ratings, outlines and marks alone."
         )
-    else:
-        prepare = _scanned if None in sizes else _outlined
-    return tuple(prepare(case) for case in cases)
+    return None if None in sizes else _outlined
 
 
 def _rated(case: NoduleCase) -> dict[str, npt.NDArray[np.float32]]:
@@ -78,10 +185,3 @@ def _outlined(case: NoduleCase) -> Any:
     volume, mask = load_nodule(case)
     grid = patch_grid(*detected(case, volume, mask))
     return cut_patch(volume, grid)[None]
-
-
-def _scanned(case: NoduleCase) -> Any:
-    """Prepare what lies around a nodule as the detector does a scan."""
-    volume, _ = load_nodule(case)
-    cubes = volume.grid.regrid((DETECTOR_VOXEL_MM,) * 3)
-    return padded(volume.resample_to(cubes).hu)
