@@ -84,9 +84,16 @@ def brightest(hu):
     return out
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_mirror_images_agree_on_the_place(mirrored):
-    marks = network_marks(region(), brightest, margin_mm=4, mirrored=mirrored)
+def by_chance(marks):
+    return np.log(marks.chance)
+
+
+LOOKS = pytest.mark.parametrize("odds_of", [None, by_chance])
+
+
+@LOOKS
+def test_mirror_images_agree_on_the_place(odds_of):
+    marks = network_marks(region(), brightest, margin_mm=4, odds_of=odds_of)
     np.testing.assert_allclose(marks.index, [[20, 12, 25]], atol=1e-5)
     np.testing.assert_allclose(marks.diameter, [5], rtol=1e-5)
 
@@ -96,8 +103,8 @@ def test_a_mark_far_outside_the_lungs_falls_away():
     lungs = np.zeros((32, 32, 32), np.uint8)
     lungs[:8, :8, :8] = 1
     far = Region(found.hu, found.grid, Mask(lungs, found.grid))
-    assert not len(network_marks(far, brightest, margin_mm=4, mirrored=False).index)
-    assert len(network_marks(far, brightest, margin_mm=30, mirrored=False).index)
+    assert not len(network_marks(far, brightest, margin_mm=4).index)
+    assert len(network_marks(far, brightest, margin_mm=30).index)
 
 
 def shipped():
@@ -112,19 +119,19 @@ def lung_with_a_ball(shape=(64, 64, 64)):
     return hu.astype(np.int16)
 
 
-def test_the_shipped_network_marks_a_ball():
+@LOOKS
+def test_the_shipped_network_marks_a_ball(odds_of):
     hu = lung_with_a_ball()
     grid = Grid.axial(hu.shape, spacing_mm=(1.0, 1.0, 1.0))
     region = Region(hu, grid, Mask(np.ones(hu.shape, np.uint8), grid))
-    for mirrored in (False, True):
-        marks = network_marks(region, shipped(), margin_mm=4, mirrored=mirrored)
-        assert np.linalg.norm(marks.index[0] - [30, 33, 28]) < 1.5
-        assert marks.chance[0] > 0.5
-        assert marks.diameter[0] == pytest.approx(10, rel=0.3)
+    marks = network_marks(region, shipped(), margin_mm=4, odds_of=odds_of)
+    assert np.linalg.norm(marks.index[0] - [30, 33, 28]) < 1.5
+    assert marks.chance[0] > 0.5
+    assert marks.diameter[0] == pytest.approx(10, rel=0.3)
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_where_the_region_begins_does_not_matter(mirrored):
+@LOOKS
+def test_where_the_region_begins_does_not_matter(odds_of):
     hu = np.full((96, 96, 96), -850, np.int16)
     off = np.indices(hu.shape).T - np.array([50, 47, 52])
     hu[(np.linalg.norm(off, axis=-1) <= 5).T] = 20
@@ -135,7 +142,7 @@ def test_where_the_region_begins_does_not_matter(mirrored):
         region = Region(
             part, box, Mask(np.ones(part.shape, np.uint8), box), (1.0, 2.0, 3.0)
         )
-        marks = network_marks(region, shipped(), margin_mm=4, mirrored=mirrored)
+        marks = network_marks(region, shipped(), margin_mm=4, odds_of=odds_of)
         return box.to_world(marks.index[0]), marks.chance[0]
 
     place, chance = marked((0, 0, 0))
@@ -169,9 +176,31 @@ def test_a_second_look_at_what_looks_alike_changes_nothing():
     hu = np.full((1, 64, 64, 64, 1), -850, np.float32)
     hu[0, 20, 12, 25] = 0
     said = brightest(hu)[0]
-    again = network._looked_again(hu[0], said, brightest)
+    marks = marks_of(said, (64, 64, 64), least=0.1)
+    again = network._looked_again(hu[0], said, marks, marks.chance, brightest)
     at = np.unravel_index(said[..., 0].argmax(), said.shape[:3])
     np.testing.assert_allclose(again[at], said[at], atol=1e-5)
+
+
+def test_who_gets_a_second_look_only_just_gets_little_of_it(monkeypatch):
+    hu = np.full((96, 96, 96, 1), -850, np.float32)
+    said = np.zeros((24, 24, 24, 5), np.float32)
+    said[6, 6, 6, 0] = said[18, 18, 18, 0] = 0.5
+    marks = marks_of(said, (96, 96, 96), least=0.1)
+
+    def doubts(crops):
+        return np.zeros((len(crops), 12, 12, 12, 5), np.float32)
+
+    def chances(odds):
+        again = network._looked_again(hu, said, marks, np.array(odds), doubts)
+        return [again[tuple(at)][0] for at in (np.array([6] * 3), np.array([18] * 3))]
+
+    assert chances([3.0, 2.0]) == [0.125, 0.125]  # there is room for both
+    monkeypatch.setattr(network, "LOOKED_AT_MOST", 1)
+    assert chances([3.0, 2.0]) == [0.125, 0.5]
+    assert chances([2.0, 3.0]) == [0.5, 0.125]
+    assert chances([2.0, 2.0]) == [0.5, 0.5]
+    assert chances([2.25, 2.0]) == [pytest.approx(0.3125), 0.5]
 
 
 @pytest.mark.parametrize("more", [-1e-7, 0, 1e-7])

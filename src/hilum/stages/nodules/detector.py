@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -171,21 +172,22 @@ class NoduleDetector:
 
     def _marked(self, region: Region) -> tuple[Candidate, ...]:
         """Find candidates by the network, and rank them by their shape as well."""
+        hu = np.clip(region.hu, *self.range_hu)
+        dots = self._dots(region, hu, DOTS_BESIDE)
+        odds_of = partial(
+            odds_with_dots,
+            dots_at=dots.index,
+            strength=dots.strength,
+            even_strength=self.even_strength,
+            share=self.dot_share,
+        )
         marks = network_marks(
             region,
             load_predictor(self.weights),
             margin_mm=self.margin_mm,
-            mirrored=self.mirrored,
+            odds_of=odds_of if self.mirrored else None,
         )
-        hu = np.clip(region.hu, *self.range_hu)
-        dots = self._dots(region, hu, DOTS_BESIDE)
-        odds = odds_with_dots(
-            marks,
-            dots.index,
-            dots.strength,
-            even_strength=self.even_strength,
-            share=self.dot_share,
-        )
+        odds = odds_of(marks)
         order = np.argsort(-odds, kind="stable")[: self.max_candidates]
         score = 1 / (1 + np.exp(-odds))
         world = region.grid.to_world(marks.index[order]).tolist()

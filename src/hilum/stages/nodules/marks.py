@@ -44,6 +44,10 @@ class Marks:
         """Keep some of them."""
         return Marks(self.index[which], self.diameter[which], self.chance[which])
 
+    def moved(self, by: Index) -> Marks:
+        """Count voxels from so far before."""
+        return Marks(self.index + np.array(by), self.diameter, self.chance)
+
 
 def padded(hu: npt.NDArray[np.int16], first: Index = (0, 0, 0)) -> Float32Array:
     """Bring a region to sizes that the network takes; its outermost voxels go on.

@@ -33,10 +33,11 @@ SEEN_AROUND = 96
 """How far the network sees, in voxels, and a little more; a multiple of 16."""
 
 LOOKED_AT_FROM = 0.1
-LOOK_RAMP = 0.1
-LOOKED_AT_MOST = 40
-"""Marks with at least this chance, and at most so many, get a second look, which
-counts in full when they are surer by the ramp."""
+LOOKED_AT_MOST = 32
+LOOK_RAMP = 0.5
+"""Of marks near the lungs with at least this chance so many get a second look, the best
+by their odds. It counts in full for those whose logarithm of the odds is by the ramp
+above that of the first that gets none."""
 
 LARGEST_LOOKED_AT = 24.0
 """A mass fills what is seen then, so one look has to do."""
@@ -55,7 +56,7 @@ def network_marks(
     predict: Callable[[Float32Array], Any],
     *,
     margin_mm: float,
-    mirrored: bool,
+    odds_of: Callable[[Marks], FloatArray] | None = None,
 ) -> Marks:
     """Let the network look over a region, and look again at what it marks.
 
@@ -67,20 +68,32 @@ def network_marks(
         predict: The network, see `hilum.nn.models.detectors.detection_net`.
         margin_mm: How far outside the lungs a centre may lie; that of a mass half
             its diameter, if that is more.
-        mirrored: Look at the three mirror images of the surroundings of the marks as
-            well, and take the mean.
+        odds_of: Logarithm of the odds of each mark, by all that is known of it. The
+            network looks at the three mirror images of the surroundings of the best as
+            well, and the mean counts; None for one look.
     """
     anchor = region.grid.nearest_index(region.anchor_mm)
     z, y, x = (-n % SIZE_MULTIPLE for n in anchor)
     hu = padded(region.hu, (z, y, x))
     said = _in_slabs(hu, predict)
-    if mirrored:
-        said = _looked_again(hu[0], said, predict)
+    if odds_of is not None:
+        marks = marks_of(said, region.hu.shape, least=LOOKED_AT_FROM, first=(z, y, x))
+        near = _near_lungs(marks, region, margin_mm)
+        marks = marks.kept(near & (marks.diameter <= LARGEST_LOOKED_AT))
+        odds = odds_of(marks)
+        said = _looked_again(hu[0], said, marks.moved((z, y, x)), odds, predict)
     marks = marks_of(said, region.hu.shape, least=LEAST_CHANCE, first=(z, y, x))
+    return marks.kept(_near_lungs(marks, region, margin_mm))
+
+
+def _near_lungs(
+    marks: Marks, region: Region, margin_mm: float
+) -> npt.NDArray[np.bool_]:
+    """Tell which marks lie where a centre may."""
     away = region.distance_mm
     at = np.minimum((marks.index / 2).astype(int), np.array(away.shape) - 1)
     allowed = np.maximum(margin_mm, marks.diameter * region.grid.spacing_mm[0] / 2)
-    return marks.kept(away[tuple(np.maximum(at, 0).T)] <= allowed)
+    return np.asarray(away[tuple(np.maximum(at, 0).T)] <= allowed)
 
 
 def _in_slabs(hu: Float32Array, predict: Callable[[Float32Array], Any]) -> Float32Array:
@@ -111,22 +124,27 @@ def _in_slabs(hu: Float32Array, predict: Callable[[Float32Array], Any]) -> Float
 
 
 def _looked_again(
-    hu: Float32Array, said: Float32Array, predict: Callable[[Float32Array], Any]
+    hu: Float32Array,
+    said: Float32Array,
+    marks: Marks,
+    odds: FloatArray,
+    predict: Callable[[Float32Array], Any],
 ) -> Float32Array:
     """Average what was said around the best marks with what mirror images say.
 
-    The mean counts the more, the surer the mark was at first sight, so that a mark that
-    is looked at again only just does not differ from one that only just is not.
+    The mean counts the more, the better a mark was at first sight, so that one that is
+    looked at again only just does not differ from one that only just is not.
 
     Args:
         hu: (slice, row, column, 1).
         said: (slice / 4, row / 4, column / 4, 5) of the network.
+        marks: In it.
+        odds: (n,) logarithm of the odds of each.
         predict: The network.
     """
-    shape = (hu.shape[0], hu.shape[1], hu.shape[2])
-    marks = marks_of(said, shape, least=LOOKED_AT_FROM, most=2 * LOOKED_AT_MOST)
-    small = np.flatnonzero(marks.diameter <= LARGEST_LOOKED_AT)[:LOOKED_AT_MOST]
-    starts = _crops_around(marks.index[small], shape)
+    order = np.argsort(-odds, kind="stable")
+    best, rest = order[:LOOKED_AT_MOST], order[LOOKED_AT_MOST:]
+    starts = _crops_around(marks.index[best], (hu.shape[0], hu.shape[1], hu.shape[2]))
     if not len(starts):
         return said
     places, which = np.unique(starts, axis=0, return_inverse=True)
@@ -137,15 +155,14 @@ def _looked_again(
         found = np.flip(found, axis).astype(np.float32)
         found[..., axis] *= -1  # the place along a mirrored axis
         views += found
+    shares = np.ones(len(best))
+    if rest.size:
+        shares = np.clip((odds[best] - odds[rest[0]]) / LOOK_RAMP, 0, 1)
     out = said.copy()
-    surest_last = zip(
-        marks.index[small],
-        marks.chance[small],
-        starts,
-        views[which.ravel()],
-        strict=True,
+    best_last = zip(
+        marks.index[best], shares.tolist(), starts, views[which.ravel()], strict=True
     )
-    for index, chance, start, seen in reversed(list(surest_last)):
+    for index, share, start, seen in reversed(list(best_last)):
         first = start // STRIDE
         cell = np.floor((index + 0.5) / STRIDE).astype(int)
         low = np.maximum(cell - LOOK_AROUND, first)
@@ -154,7 +171,6 @@ def _looked_again(
         part = tuple(
             slice(a, b) for a, b in zip(low - first, high - first, strict=True)
         )
-        share = float(np.clip((chance - LOOKED_AT_FROM) / LOOK_RAMP, 0, 1))
         mean = (said[whole] + seen[part]) / 4
         out[whole] = share * mean + (1 - share) * said[whole]
     return out
