@@ -26,21 +26,28 @@ def blend(field: Any, low: Any, part: Any, out: Any) -> None:
     """
     depth, height, width = field.shape
     (z, y, x), (tz, ty, tx) = low, part
+    count = len(x)
+    weighed = np.empty(width)
+    totals = np.empty(count)
     for i in range(len(z)):
         for j in range(len(y)):
-            for k in range(len(x)):
-                before = 1.0 - tx[k]
-                total = 0.0
-                for a in range(2):
-                    wz = 1.0 - tz[i]
-                    wz = 1.0 - wz if a else wz
-                    for b in range(2):
-                        wy = 1.0 - ty[j]
-                        wy = 1.0 - wy if b else wy
-                        row = field[min(z[i] + a, depth - 1), min(y[j] + b, height - 1)]
-                        total += row[x[k]] * wz * wy * before
-                        total += row[min(x[k] + 1, width - 1)] * wz * wy * (1 - before)
-                out[i, j, k] = total
+            totals[:] = 0.0
+            for a in range(2):
+                wz = 1.0 - tz[i]
+                wz = 1.0 - wz if a else wz
+                for b in range(2):
+                    wy = 1.0 - ty[j]
+                    wy = 1.0 - wy if b else wy
+                    row = field[min(z[i] + a, depth - 1), min(y[j] + b, height - 1)]
+                    for k in range(width):
+                        weighed[k] = row[k] * wz * wy
+                    for k in range(count):
+                        before = 1.0 - tx[k]
+                        totals[k] += weighed[x[k]] * before
+                        after = min(x[k] + 1, width - 1)
+                        totals[k] += weighed[after] * (1 - before)
+            for k in range(count):
+                out[i, j, k] = totals[k]
 
 
 @compiled

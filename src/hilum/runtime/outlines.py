@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hilum._threads import map_in_threads
 from hilum.errors import InputError
 from hilum.findings import Point
 from hilum.runtime.patches import cut_patch, patch_grid, sample
@@ -108,7 +109,9 @@ def probabilities_of(
     for center_mm, diameter_mm in places:
         _check(volume.grid, center_mm, diameter_mm)
     grids = [patch_grid(center_mm, diameter_mm) for center_mm, diameter_mm in places]
-    views = [mirror_views(cut_patch(volume, grid), mirrored) for grid in grids]
+    views = map_in_threads(
+        lambda grid: mirror_views(cut_patch(volume, grid), mirrored), grids
+    )
     answers = [
         answer
         for first in range(0, len(views), _BATCH)
@@ -116,13 +119,20 @@ def probabilities_of(
             predict(np.concatenate(views[first : first + _BATCH])), mirrored
         )
     ]
-    found = []
-    for grid, answer in zip(grids, answers, strict=True):
-        mean = average_views(answer)
-        box = _covered(volume.grid, grid)
-        chances = sample(np.rint(mean * _STEPS).astype(np.int16), grid, box)
-        found.append((chances.astype(np.float32) / np.float32(_STEPS), box))
-    return found
+    return map_in_threads(
+        lambda pair: _on_voxels(average_views(pair[1]), pair[0], volume.grid),
+        list(zip(grids, answers, strict=True)),
+        work=lambda pair: pair[0].voxel_mm3,  # of large ones there is more to resample
+    )
+
+
+def _on_voxels(
+    mean: Probabilities, grid: Grid, scan: Grid
+) -> tuple[Probabilities, Grid]:
+    """Bring what is said of a patch to the voxels of the scan that it covers."""
+    box = _covered(scan, grid)
+    chances = sample(np.rint(mean * _STEPS).astype(np.int16), grid, box)
+    return chances.astype(np.float32) / np.float32(_STEPS), box
 
 
 def central_part(

@@ -29,7 +29,7 @@ KIND_NAMES = ("ground-glass", "part-solid", "solid")
 Predict = Callable[[Any], Any]
 
 _DOUBT = 0.01
-_BATCH = 8
+_BATCH = 16
 _WANTED = ("malignancy", "kind", *(item.name for item in fields(Attributes)))
 
 
@@ -133,7 +133,9 @@ def rate_nodules(
     ratings: list[Rating] = []
     for first in range(0, len(masks), _BATCH):
         inputs = map_in_threads(
-            lambda mask: rating_inputs(volume, mask), masks[first : first + _BATCH]
+            lambda mask: rating_inputs(volume, mask),
+            masks[first : first + _BATCH],
+            work=lambda mask: float(np.count_nonzero(mask.voxels)),
         )
         found = predict(
             {name: np.concatenate([one[name] for one in inputs]) for name in inputs[0]}

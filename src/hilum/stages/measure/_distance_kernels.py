@@ -37,33 +37,38 @@ def squared_depth(mask: Any, unit: Any, limit: float, out: Any) -> None:
                 off = min(off + unit[2], far) if mask[z, y, x] else np.float32(0)
                 nearest = min(off, out[z, y, x])
                 out[z, y, x] = nearest * nearest
+    # what is worked on lies without gaps, or the loops would go one cell at a time
+    row = np.empty(width, np.float32)
+    known = np.empty((height, width), np.float32)
     for z in range(depth):
-        _look_along(out[z].copy(), unit[1], out[z])
+        known[:] = out[z]
+        _look_along(known, unit[1], row, out[z])
+    known = np.empty((depth, width), np.float32)
     for y in range(height):
-        _look_along(out[:, y].copy(), unit[0], out[:, y])
+        known[:] = out[:, y]
+        _look_along(known, unit[0], row, out[:, y])
 
 
 @compiled
-def _look_along(known: Any, step: float, out: Any) -> None:
+def _look_along(known: Any, step: float, row: Any, out: Any) -> None:
     """Add the first axis to squared distances that are known along the others."""
     count, width = known.shape
     for i in range(count):
-        row = out[i]
         furthest = np.float32(0)
         for x in range(width):
             row[x] = known[i, x]
-            if row[x] > furthest:
-                furthest = row[x]
+            furthest = max(furthest, row[x])
         k = 1
-        while k * step * k * step < furthest and (i >= k or i + k < count):
-            more = k * step * k * step
-            for side in (-k, k):
-                if 0 <= i + side < count:
-                    other = known[i + side]
-                    for x in range(width):
-                        way = np.float32(other[x] + more)
-                        row[x] = way if way < row[x] else row[x]
+        more = np.float32(step * step)
+        while more < furthest and (i >= k or i + k < count):
+            before = known[i - k] if i >= k else known[i + k]
+            after = known[i + k] if i + k < count else known[i - k]
+            for x in range(width):
+                row[x] = min(row[x], min(before[x], after[x]) + more)
             k += 1
+            more = np.float32(k * step * k * step)
+        for x in range(width):
+            out[i, x] = row[x]
 
 
 @compiled

@@ -134,7 +134,9 @@ class NoduleMeasurer:
         """
         _check(volume, candidates, lungs)
         at_edge = map_in_threads(
-            lambda candidate: self._measure_edge(volume, candidate, lungs), candidates
+            lambda candidate: self._measure_edge(volume, candidate, lungs),
+            candidates,
+            work=lambda candidate: candidate.diameter_mm,
         )
         drawings = self._draw(volume, at_edge)
         shapes = lung_shapes(lungs) if at_edge else {}
