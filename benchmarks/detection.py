@@ -41,7 +41,9 @@ from detection_cases import (
 from detection_judging import draw_curves, draw_misses, row
 from froc_classical import Outcome, interval_at, match
 
+from hilum.datasets.opening import open_dataset
 from hilum.datasets.scans import read_scans
+from hilum.evaluation.examples import scan_inputs
 from hilum.findings import Annotation
 from hilum.nn.losses import marks_loss
 from hilum.runtime.export import export_weights
@@ -61,6 +63,7 @@ from hilum.training.sharing import PRECISIONS, shared
 
 SHIP = FitSettings(epochs=10, learning_rate=1e-3, seed=7)
 CLASSICAL, SHIPPED = "dots alone (classical)", "network and dots"
+WHOLE = "the same in fp32"
 
 
 def train(
@@ -78,7 +81,8 @@ def train(
             folder=run / "all",
             settings=SHIP,
         )
-        _keep(model, run / "nodules.keras")
+        model.save(run / "nodules.keras")
+        export(run, "nodules")
         return
     for fold in folds:
         target = run / f"fold-{fold}.keras"
@@ -87,9 +91,8 @@ def train(
         start = time.perf_counter()
         scenes, implants = material(run, without=fold)
         folder = run / target.stem
-        _keep(
-            train_detection(scenes, implants, folder=folder, settings=settings), target
-        )
+        train_detection(scenes, implants, folder=folder, settings=settings).save(target)
+        export(run, target.stem, without=FOLDS[fold])
         print(f"{target.stem}: {time.perf_counter() - start:.0f} s", flush=True)
 
 
@@ -121,17 +124,28 @@ def balanced(scenes: Sequence[Scene]) -> list[Scene]:
     return [*real * REAL_SHARE, *synthetic]
 
 
-def _keep(model: keras.Model, target: Path) -> None:
-    """Save a network, and export it as it is and in bf16."""
-    model.save(target)
-    export_weights(target, target.with_suffix(".xml"))
-    half = target.with_name(f"{target.stem}-bf16.xml")
-    export_weights(target, half, precision="bf16")
+def export(run: Path, name: str, *, without: Sequence[str] = ()) -> None:
+    """Export a network in fp32, and in int8 with ranges from scans it was trained on.
+
+    Args:
+        run: The folder of what is made.
+        name: Of the network there.
+        without: Patients whose scans it has not seen.
+    """
+    source = run / f"{name}.keras"
+    export_weights(source, run / f"{name}.xml")
+    cases = [c for c in open_dataset(prepare(run)).cases if c.patient not in without]
+    export_weights(
+        source,
+        run / f"{name}-int8.xml",
+        precision="int8",
+        calibration=scan_inputs(cases),
+    )
 
 
 def detectors(run: Path, fold: int) -> dict[str, NoduleDetector]:
     """Give the ways of detecting that are compared, for the scans of a fold."""
-    network = str(run / f"fold-{fold}.xml")
+    network = str(run / f"fold-{fold}-int8.xml")
     return {
         CLASSICAL: NoduleDetector(weights=""),
         "network alone, one view": NoduleDetector(
@@ -140,7 +154,7 @@ def detectors(run: Path, fold: int) -> dict[str, NoduleDetector]:
         "network alone": NoduleDetector(weights=network, dot_share=0.0),
         "network and dots, one view": NoduleDetector(weights=network, mirrored=False),
         SHIPPED: NoduleDetector(weights=network),
-        "the same in bf16": NoduleDetector(weights=str(run / f"fold-{fold}-bf16.xml")),
+        WHOLE: NoduleDetector(weights=str(run / f"fold-{fold}.xml")),
     }
 
 
@@ -151,10 +165,9 @@ def _trained(run: Path) -> list[tuple[int, tuple[str, ...]]]:
         for n, patients in enumerate(FOLDS)
         if (run / f"fold-{n}.keras").exists()
     ]
-    for n, _ in folds:
-        half = run / f"fold-{n}-bf16.xml"
-        if not half.exists():
-            export_weights(run / f"fold-{n}.keras", half, precision="bf16")
+    for n, patients in folds:
+        if not (run / f"fold-{n}-int8.xml").exists():
+            export(run, f"fold-{n}", without=patients)
     return folds
 
 
@@ -185,7 +198,7 @@ def judge_hard(run: Path) -> dict[str, dict[str, list[Outcome]]]:
     for fold, _ in _trained(run):
         for case in hard_cases(run, fold):
             for name, detect in detectors(run, fold).items():
-                if name not in (CLASSICAL, SHIPPED):
+                if name not in (CLASSICAL, SHIPPED, WHOLE):
                     continue
                 marks = detect(case.volume, case.lungs)
                 for sort in (*{s for s, _ in case.hard}, ALL_SORTS):
@@ -211,7 +224,7 @@ def judge_phantoms(run: Path) -> dict[str, list[Outcome]]:
             for t in phantom.truths
         ]
         for name, detect in detectors(run, 0).items():
-            if name in (CLASSICAL, SHIPPED):
+            if name in (CLASSICAL, SHIPPED, WHOLE):
                 found = match(f"phantom-{seed}", detect(phantom.volume, lungs), truths)
                 outcomes.setdefault(name, []).append(found)
     return outcomes
