@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from nodule_scenes import all_lung, ball, candidate, grid_around, paint
 
-from hilum.findings import Nodule
+from hilum.findings import Candidate, Nodule
 from hilum.phantom.anatomy import build_anatomy
 from hilum.phantom.lobes import fissure_waves, lobe_of
 from hilum.phantom.person import Person
 from hilum.space import Grid
 from hilum.stages.measure import NoduleMeasurer
 from hilum.stages.measure.lobes import Lobes, LungShape, lung_shapes
-from hilum.stages.measure.place import pleura_mm, side_of
-from hilum.volume import Mask
+from hilum.stages.measure.place import pleura_mm, share_outside, side_of
+from hilum.volume import CTVolume, Mask
 
 
 def box_of_lung(label=2, low=2, high=38, size=40, step_mm=6.0):
@@ -123,6 +123,34 @@ def test_the_distance_from_the_pleura_by_hand():
     assert pleura_mm(nodule, all_lung(grid), "right") == 10
     # the other lung is not this one: its border counts as surface
     assert pleura_mm(nodule, lungs, "left") == 0
+
+
+def test_how_much_lies_outside_the_lungs_by_hand():
+    grid = Grid.axial((30, 60, 60), (1.0, 0.5, 0.5))
+    labels = np.ones(grid.shape, np.uint8)
+    labels[:, :, :5] = 0
+    labels[:, :, 40:] = 2  # the other lung is lung too
+    lungs = Mask(labels, grid)
+    assert share_outside(cube(grid, (12, 25, 1), (16, 33, 9)), lungs) == 0.5
+    assert share_outside(cube(grid, (12, 25, 36), (16, 33, 44)), lungs) == 0
+    part = grid.crop((10, 20, 0), (20, 40, 30))
+    cut = cube(grid, (12, 25, 1), (16, 33, 9)).voxels[10:20, 20:40, :30]
+    assert share_outside(Mask(cut, part), lungs) == 0.5
+
+
+@pytest.mark.parametrize(("edge", "codes"), [(34, []), (26, ["nodule-outside-lungs"])])
+def test_a_finding_outside_the_lungs_says_so(edge, codes):
+    grid = grid_around(60, (1.0, 1.0, 1.0))
+    off = np.indices(grid.shape).T - np.array([30, 30, 30])
+    inside = (np.linalg.norm(off, axis=-1) <= 5).T
+    hu = np.where(inside, 40, -850).astype(np.int16)
+    volume = CTVolume(hu, grid, "made")
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[:, :, :edge] = 1
+    candidate = Candidate(tuple(grid.to_world([30, 30, 30]).tolist()), 10.0, 0.9)
+    measure = NoduleMeasurer(weights="")
+    (found,) = measure.measure(volume, (candidate,), Mask(labels, grid))
+    assert [n.code for n in found.notices if n.code.endswith("lungs")] == codes
 
 
 def test_the_distance_does_not_hang_on_how_much_grid_the_mask_has():

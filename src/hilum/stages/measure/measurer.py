@@ -26,13 +26,14 @@ from hilum.stages.measure.kind import Densities, kind_at_level, tell_kind
 from hilum.stages.measure.lobes import LungShape, lung_shapes
 from hilum.stages.measure.neighbourhood import BoolArray, Neighbourhood
 from hilum.stages.measure.outline import find_outline
-from hilum.stages.measure.place import placed
+from hilum.stages.measure.place import placed, share_outside
 from hilum.stages.measure.rim import Rim
 from hilum.stages.measure.search import Outline
 from hilum.stages.measure.size import size_of
 from hilum.volume import CTVolume, Mask
 
 _MANY_TIMES = 1.8
+_MOSTLY = 0.5
 _UNLIKE = 1.2
 _EDGE_TO_LINE = 1.1
 """Diameter of a nodule as the network draws it, by that of its edge (median)."""
@@ -302,6 +303,9 @@ def _completed(
             drawn = drawing.mask
         else:
             notices = (_doubt_of_edge(nodule, edge_mm, drawn_mm), *notices)
+    outside = share_outside(found.mask, lungs)
+    if outside > _MOSTLY:
+        notices = (*notices, _doubt_of_place(nodule, outside))
     doubt = doubt_of(
         nodule,
         slice_mm=lungs.grid.spacing_mm[0],
@@ -325,6 +329,18 @@ def _doubt_of_edge(nodule: Nodule, edge_mm: float, drawn_mm: float) -> Notice:
         f"The nodule at {_place(nodule.center_mm)} is {edge_mm:.1f} mm wide at the "
         "edge of its density and was measured there; a network draws it "
         f"{drawn_mm:.1f} mm wide. Look at it before you trust its size.",
+        "measure",
+    )
+
+
+def _doubt_of_place(nodule: Nodule, outside: float) -> Notice:
+    """Say that what was found lies outside the lungs."""
+    return Notice(
+        "nodule-outside-lungs",
+        f"{outside:.0%} of the finding at {_place(nodule.center_mm)} lie outside the "
+        "lungs as they were outlined: it may be a part of the heart, a vessel or the "
+        "wall, or the lungs were not outlined whole. Look at it before you take it for "
+        "a nodule.",
         "measure",
     )
 

@@ -71,6 +71,18 @@ def placed(
     )
 
 
+def share_outside(mask: Mask, lungs: Mask) -> float:
+    """Tell how much of a nodule lies outside both lungs, from 0 to 1.
+
+    Args:
+        mask: Its voxels, at least one, on a part of the grid of the lungs.
+        lungs: Labels 1 right, 2 left.
+    """
+    first = np.rint(lungs.grid.to_index(mask.grid.to_world((0, 0, 0)))).astype(int)
+    cells = np.argwhere(mask.voxels) + first
+    return float(np.mean(lungs.voxels[_index(cells)] == 0))
+
+
 def pleura_mm(mask: Mask, lungs: Mask, side: Side) -> float:
     """Measure how far a nodule is from the surface of its lung, 10 mm at most.
 
