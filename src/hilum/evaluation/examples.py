@@ -26,6 +26,7 @@ from hilum.stages.nodules.detector import NETWORK_VOXEL_MM
 from hilum.stages.nodules.marks import SIZE_MULTIPLE, padded
 from hilum.stages.nodules.network import MARGIN_MM
 from hilum.stages.nodules.region import Region
+from hilum.volume import HUArray
 
 Inputs = npt.NDArray[np.float32] | dict[str, npt.NDArray[np.float32]]
 
@@ -115,11 +116,11 @@ class _Scan:
     """A scan as the detector sees it.
 
     Attributes:
-        hu: (1, slice, row, column, 1) float32.
+        hu: (1, slice, row, column, 1) int16, for there are many in memory.
         dots: (n, 3) voxels where most looks like a nodule, the strongest first.
     """
 
-    hu: npt.NDArray[np.float32]
+    hu: HUArray
     dots: FloatArray
 
     def block(self, number: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
@@ -130,7 +131,7 @@ class _Scan:
             middle = self.dots[number // 2] - _EDGE / 2
             steps = np.clip(np.rint(middle / SIZE_MULTIPLE).astype(int), 0, room)
         z, y, x = (slice(at, at + _EDGE) for at in (SIZE_MULTIPLE * steps).tolist())
-        return np.ascontiguousarray(self.hu[:, z, y, x])
+        return np.ascontiguousarray(self.hu[:, z, y, x], np.float32)
 
 
 def _seen(case: Case) -> _Scan | None:
@@ -147,7 +148,7 @@ def _seen(case: Case) -> _Scan | None:
         return None
     dots = NoduleDetector(weights="", max_candidates=_DOTS)(volume, lungs)
     places = np.array([dot.center_mm for dot in dots]).reshape(-1, 3)
-    return _Scan(padded(region.hu), region.grid.to_index(places))
+    return _Scan(padded(region.hu).astype(np.int16), region.grid.to_index(places))
 
 
 def _spread(cases: Sequence[_Case], count: int) -> Sequence[_Case]:

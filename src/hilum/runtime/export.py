@@ -193,10 +193,12 @@ def _give_joined_one_range(network: Any) -> None:
         known = [r for r in ranges if r is not None]
         if not known or len(known) < len(ranges):
             continue
-        ends = [np.float32(min(low for low, _ in known))]
-        ends.append(np.float32(max(high for _, high in known)))
+        low = np.float32(min(low for low, _ in known))
+        high = np.float32(max(high for _, high in known))
         users = node.output(0).get_target_inputs()
-        joined = openvino.opset13.fake_quantize(node.output(0), *ends, *ends, _LEVELS)
+        joined = openvino.opset13.fake_quantize(
+            node.output(0), low, high, low, high, _LEVELS
+        )
         for user in users:
             user.replace_source_output(joined.output(0))
     network.validate_nodes_and_infer_types()
