@@ -51,5 +51,6 @@ def map_in_threads(
     if work is not None:
         order.sort(key=lambda n: -work(items[n]))
     with ThreadPoolExecutor(min(len(items), count_cores())) as pool:
-        futures = {n: pool.submit(function, items[n]) for n in order}
-        return [futures[n].result() for n in range(len(items))]
+        done = pool.map(function, [items[n] for n in order])
+        found = dict(zip(order, done, strict=True))
+    return [found[n] for n in range(len(items))]

@@ -196,7 +196,7 @@ def check_machine(cores: int, memory_gb: float, processor: str) -> Iterator[Chec
     if gains_by_bf16(processor):
         yield Check(name="bf16", state="ok", found="the processor has units for it")
     else:
-        mend = "Networks run in fp32 here, which is slower and as exact."
+        mend = "Networks in bf16 run in fp32 here, which is slower and as exact."
         yield Check(name="bf16", state="note", found="no fast units", mend=mend)
 
 

@@ -12,7 +12,7 @@ from hilum import cli
 from hilum.datasets import read_nodules
 from hilum.datasets.opening import open_dataset
 from hilum.errors import InputError
-from hilum.evaluation import OUTLINES, evaluate_networks
+from hilum.evaluation import OUTLINES, evaluate_networks, examples
 from hilum.evaluation.examples import example_inputs, inputs_of, scan_inputs
 from hilum.formats import write_volume
 from hilum.phantom import PhantomSettings, make_phantom
@@ -164,10 +164,23 @@ def test_blocks_of_scans_show_what_looks_like_nodules(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_scans_without_lungs_give_no_blocks(tmp_path):
-    cases = open_dataset(write_scan(tmp_path / "scans", lungs=False)).cases
-    with pytest.raises(InputError, match="None of the 1 scans can be read and shows"):
+def test_scans_that_cannot_be_used_give_no_blocks(tmp_path):
+    write_scan(tmp_path / "scans", lungs=False)
+    cases = open_dataset(tmp_path / "scans").cases
+    with pytest.raises(InputError, match="None of the 1 scans can be used"):
         scan_inputs(cases)
+    with pytest.raises(InputError, match="None of the 0 scans"):
+        scan_inputs(())
+
+
+def test_other_scans_stand_in_for_those_that_cannot_be_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(examples, "MOST_SCANS", 1)
+    write_scan(tmp_path / "scans", lungs=False)
+    (tmp_path / "scans" / "water.nii.gz").rename(tmp_path / "scans" / "a.nii.gz")
+    write_scan(tmp_path / "scans")
+    cases = open_dataset(tmp_path / "scans").cases
+    assert [case.source.name for case in cases] == ["a.nii.gz", "chest.nii.gz"]
+    assert len(scan_inputs(cases, count=3)) == 3
 
 
 def test_examples_of_an_unknown_network_are_refused(tmp_path):
@@ -198,5 +211,12 @@ def test_export_to_8_bits_by_command(tmp_path, capsys):
     args += ["--precision", "int8", "--quiet"]
     assert cli.main(args) == 3
     assert "calibration" in capsys.readouterr().err
+    wrong = [*args, "--calibration", str(tmp_path / "absent")]
+    wrong[2] = str(tmp_path / "m.bin")
+    assert cli.main(wrong) == 3  # told before anything is read
+    assert "ends in .xml" in capsys.readouterr().err
+    unused = [*args[:-3], "--quiet", "--calibration", str(folder)]
+    assert cli.main(unused) == 3
+    assert "--calibration is for --precision int8" in capsys.readouterr().err
     assert cli.main([*args, "--calibration", str(folder)]) == 0
     assert '"precision": "int8"' in capsys.readouterr().out

@@ -13,6 +13,7 @@ from hilum.findings import Attributes
 from hilum.runtime.ratings import (
     Calibration,
     rate_nodule,
+    rate_nodules,
     rating_inputs,
     read_calibration,
 )
@@ -51,6 +52,22 @@ def test_ratings_by_hand():
     assert said.malignancy.high == pytest.approx(1 - 0.04836, abs=1e-5)
     assert said.attributes == Attributes(**dict.fromkeys(LOOKS, 3.0))
     assert said.kind == 2
+
+
+def test_each_nodule_gets_its_own_rating():
+    volume, large = ball(14.0)
+    small = ball(6.0)[1]  # has less to measure, and is begun last
+
+    def predict(inputs):
+        # the wider the mask, the more malignant
+        width = inputs["mask"].sum(axis=(1, 2, 3, 4))
+        parts = [answer([[float(w > 500) * 0.8] * 4])(None) for w in width]
+        return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+
+    said = rate_nodules(
+        volume, [small, large], predict=predict, calibration=Calibration(2.0, -6.0)
+    )
+    assert said[0].malignancy.value < 0.1 < said[1].malignancy.value
 
 
 def test_a_network_without_members_is_one_member():

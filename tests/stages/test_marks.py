@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hilum.errors import InputError, WeightsError
 from hilum.runtime.predictor import load_predictor
 from hilum.space import Grid
-from hilum.stages.nodules import NoduleDetector, network
+from hilum.stages.nodules import NoduleDetector, detector, network
 from hilum.stages.nodules.marks import Marks, marks_of, padded
 from hilum.stages.nodules.network import network_marks, odds_with_dots
 from hilum.stages.nodules.region import Region
@@ -93,7 +93,7 @@ LOOKS = pytest.mark.parametrize("odds_of", [None, by_chance])
 
 @LOOKS
 def test_mirror_images_agree_on_the_place(odds_of):
-    marks = network_marks(region(), brightest, margin_mm=4, odds_of=odds_of)
+    marks = network_marks(region(64), brightest, margin_mm=4, odds_of=odds_of)
     np.testing.assert_allclose(marks.index, [[20, 12, 25]], atol=1e-5)
     np.testing.assert_allclose(marks.diameter, [5], rtol=1e-5)
 
@@ -180,6 +180,55 @@ def test_a_second_look_at_what_looks_alike_changes_nothing():
     again = network._looked_again(hu[0], said, marks, marks.chance, brightest)
     at = np.unravel_index(said[..., 0].argmax(), said.shape[:3])
     np.testing.assert_allclose(again[at], said[at], atol=1e-5)
+
+
+def test_only_the_best_near_the_lungs_and_no_mass_get_a_second_look(monkeypatch):
+    monkeypatch.setattr(network, "LOOKED_AT_MOST", 1)
+    cells = {"best": 6, "surer": 12, "outside": 18, "mass": 9}
+    first = np.zeros((1, 24, 24, 24, 5), np.float32)
+    for name, chance, mm in (
+        ("best", 0.5, 8), ("surer", 0.6, 8), ("outside", 0.9, 8), ("mass", 0.8, 30)
+    ):  # fmt: skip
+        first[(0, *[cells[name]] * 3)] = (chance, 0, 0, 0, np.log(mm))
+
+    def predict(hu):
+        whole = hu.shape[1] == 96
+        return first if whole else np.zeros((len(hu), 12, 12, 12, 5), np.float32)
+
+    def odds_of(marks):
+        at_best = np.isclose(marks.index[:, 0], 4 * cells["best"] + 1.5)
+        return np.where(at_best, 3.0, marks.chance)
+
+    grid = Grid.axial((96,) * 3, spacing_mm=(1.0, 1.0, 1.0))
+    lungs = np.zeros(grid.shape, np.uint8)
+    lungs[:60] = 1
+    found = Region(np.full(grid.shape, -850, np.int16), grid, Mask(lungs, grid))
+    marks = network_marks(found, predict, margin_mm=40, odds_of=odds_of)
+    assert marks.chance.tolist() == pytest.approx([0.9, 0.8, 0.6, 0.125])
+    marks = network_marks(found, predict, margin_mm=4, odds_of=lambda m: 10 * m.chance)
+    # what lies outside is no mark, and takes no look from the surest in the lungs
+    assert marks.chance.tolist() == pytest.approx([0.8, 0.5, 0.15])
+
+
+def test_the_detector_looks_again_unless_told_otherwise(monkeypatch):
+    given = []
+
+    def no_marks(region, predict, *, margin_mm, odds_of):
+        given.append(odds_of)
+        return Marks(np.zeros((0, 3)), np.zeros(0), np.zeros(0))
+
+    monkeypatch.setattr(detector, "network_marks", no_marks)
+    hu = lung_with_a_ball()
+    grid = Grid.axial(hu.shape, spacing_mm=(1.0, 1.0, 1.0))
+    volume = CTVolume(hu, grid, "made")
+    lungs = Mask(np.ones(hu.shape, np.uint8), grid)
+    NoduleDetector()(volume, lungs)
+    NoduleDetector(mirrored=False)(volume, lungs)
+    looks, no_look = given
+    assert no_look is None
+    at_the_ball = Marks(np.array([[30.0, 33, 28]]), np.array([10.0]), np.array([0.5]))
+    elsewhere = Marks(np.array([[50.0, 50, 50]]), np.array([10.0]), np.array([0.5]))
+    assert looks(at_the_ball)[0] > looks(elsewhere)[0]  # by its dot
 
 
 def test_who_gets_a_second_look_only_just_gets_little_of_it(monkeypatch):

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hilum.errors import keeping
+from hilum.errors import InputError, keeping
 
 Commands = Any
 """argparse keeps the type of its subparsers private."""
@@ -38,8 +38,16 @@ def _export(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
     from hilum._backend import load_keras  # noqa: PLC0415
 
     load_keras(to="to export networks")
-    from hilum.runtime.export import export_weights  # noqa: PLC0415  slow to import
+    from hilum.runtime.export import (  # noqa: PLC0415  slow to import
+        check_export,
+        export_weights,
+    )
 
+    check_export(args.source, args.out, args.precision)
+    if args.calibration and args.precision != "int8":
+        raise InputError(
+            f"--calibration is for --precision int8; {args.precision} needs none."
+        )
     talk("export")
     examples: tuple[Any, ...] = ()
     if args.calibration:

@@ -84,13 +84,13 @@ def scan_inputs(
 ) -> tuple[npt.NDArray[np.float32], ...]:
     """Cut blocks out of scans as the detector sees them.
 
-    Every second one lies where most looks like a nodule, by the dot filter, for what
-    answers strongest must not be cut off; the others anywhere near the lungs, for bone
-    and heart answer too.
+    Of the blocks of a scan every second, from the first on, lies where most looks like
+    a nodule by the dot filter, for what answers strongest must not be cut off; the
+    others anywhere near the lungs, for bone and heart answer too.
 
     Args:
-        cases: At most `MOST_SCANS` of them are read; those that show no lungs or cannot
-            be read give nothing.
+        cases: `MOST_SCANS` are read, spread evenly; others in place of those that
+            cannot be read or show no lungs.
         count: How many blocks, the same number of each scan or one more.
 
     Returns:
@@ -99,11 +99,20 @@ def scan_inputs(
     Raises:
         InputError: No scan gives anything.
     """
-    scans = [scan for case in _spread(cases, MOST_SCANS) if (scan := _seen(case))]
+    scans, error = [], ""
+    first = _spread(range(len(cases)), MOST_SCANS)
+    for n in (*first, *(n for n in range(len(cases)) if n not in first)):
+        try:
+            scans.append(_seen(cases[n]))
+        except InputError as problem:
+            error = error or str(problem)
+        if len(scans) == MOST_SCANS:
+            break
     if not scans:
         raise InputError(
-            f"None of the {len(cases)} scans can be read and shows lungs. For a "
-            "detector give scans, as `hilum train nodules` takes them."
+            f"None of the {len(cases)} scans can be used. "
+            + (f"The first: {error} " if error else "")
+            + "To calibrate a detector give scans as `hilum train nodules` takes them."
         )
     rng = np.random.default_rng(0)
     return tuple(
@@ -124,7 +133,7 @@ class _Scan:
     dots: FloatArray
 
     def block(self, number: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-        """Cut a block, on the grid of the detector's coarsest cells."""
+        """Cut a block; it begins at a multiple of the detector's coarsest cells."""
         room = np.maximum(np.array(self.hu.shape[1:4]) - _EDGE, 0) // SIZE_MULTIPLE
         steps = rng.integers(room + 1)
         if number % 2 == 0 and number // 2 < len(self.dots):
@@ -134,21 +143,23 @@ class _Scan:
         return np.ascontiguousarray(self.hu[:, z, y, x], np.float32)
 
 
-def _seen(case: Case) -> _Scan | None:
-    """Read a scan as the detector sees it, if it can be and shows lungs."""
-    try:
-        volume = read_ct(case.source, series_uid=case.series_uid)
-    except InputError:
-        return None
+def _seen(case: Case) -> _Scan:
+    """Read a scan as the detector sees it.
+
+    Raises:
+        InputError: It cannot be read, or shows no lungs.
+    """
+    volume = read_ct(case.source, series_uid=case.series_uid)
     lungs = LungSegmenter()(volume)
     region = Region.cut(
         volume, lungs, voxel_mm=NETWORK_VOXEL_MM, margin_mm=MARGIN_MM, anchored=True
     )
     if region is None:
-        return None
+        raise InputError("No lungs are found in it. Is it a chest CT?")
     dots = NoduleDetector(weights="", max_candidates=_DOTS)(volume, lungs)
     places = np.array([dot.center_mm for dot in dots]).reshape(-1, 3)
-    return _Scan(padded(region.hu).astype(np.int16), region.grid.to_index(places))
+    hu = padded(region.hu).astype(np.int16)
+    return _Scan(hu, region.grid.to_index(places))
 
 
 def _spread(cases: Sequence[_Case], count: int) -> Sequence[_Case]:

@@ -76,7 +76,12 @@ def export_weights(
         WeightsError: The network cannot be loaded, or is not the same in fp32.
         MissingDependencyError: Keras, OpenVINO or nncf is not installed.
     """
-    _check(source, out, precision, calibration)
+    check_export(source, out, precision)
+    if precision == "int8" and not calibration:
+        raise InputError(
+            "int8 needs inputs for calibration, from which the ranges are learned. "
+            "Pass some 100 real inputs, or export as fp32 or bf16."
+        )
     keras = require("keras", extra="train", to="to export networks")
     openvino = require("openvino", extra="train", to="to export networks")
     expected = Predictor(source)
@@ -110,25 +115,30 @@ def export_weights(
     )
 
 
-def _check(
-    source: Path, out: Path, precision: str, calibration: Sequence[Arrays]
-) -> None:
-    """Refuse what cannot be exported."""
+def check_export(source: Path, out: Path, precision: str) -> None:
+    """Refuse what cannot be exported, before any work.
+
+    Args:
+        source: A `.keras` file.
+        out: The `.xml`.
+        precision: "fp32", "bf16" or "int8".
+
+    Raises:
+        InputError: The precision is unknown, or the names are wrong.
+        MissingDependencyError: What that precision needs is not installed.
+    """
     if precision not in PRECISION_HINTS:
         raise InputError(
             f"Unknown precision {precision!r}. Expected one of "
             f"{', '.join(PRECISION_HINTS)}."
-        )
-    if precision == "int8" and not calibration:
-        raise InputError(
-            "int8 needs inputs for calibration, from which the ranges are learned. "
-            "Pass some 100 real patches, or export as fp32 or bf16."
         )
     if source.suffix != ".keras" or out.suffix != ".xml":
         raise InputError(
             f"Cannot export `{source.name}` to `{out.name}`: expected a .keras file "
             "and a name that ends in .xml."
         )
+    if precision == "int8":
+        require("nncf", extra="train", to="to export int8")
 
 
 def _quantised(network: Any, calibration: Sequence[Arrays]) -> Any:
@@ -141,26 +151,31 @@ def _quantised(network: Any, calibration: Sequence[Arrays]) -> Any:
     nncf = require("nncf", extra="train", to="to export int8")
     logging.getLogger("nncf").setLevel(logging.ERROR)
     ranges = nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX
+    are_fixed = _fix_sizes(network)
     quantised = nncf.quantize(
         network,
         nncf.Dataset(list(calibration)),
         subset_size=len(calibration),
-        # accurately takes a minute, and halves what 8 bits change
-        fast_bias_correction=not _sizes_are_fixed(network),
+        fast_bias_correction=not are_fixed,  # else it takes a minute, and is better
         advanced_parameters=nncf.AdvancedQuantizationParameters(
             activations_range_estimator_params=ranges,
             overflow_fix=nncf.OverflowFix.ENABLE,
         ),
     )
-    _give_joined_one_range(quantised)
+    _quantise_joined(quantised)
     return quantised
 
 
-def _sizes_are_fixed(network: Any) -> bool:
-    """Write down sizes that transposed convolutions would work out at each run.
+def _fix_sizes(network: Any) -> bool:
+    """Write into a network the sizes that its transposed convolutions would work out.
 
-    NNCF cannot correct biases accurately where a size is an input of a convolution, as
-    it stays in networks for any size.
+    NNCF cannot correct biases accurately where a size is an input of a convolution.
+
+    Args:
+        network: Changed.
+
+    Returns:
+        Whether all sizes are known; those of a network for any size are not.
     """
     openvino = require("openvino", extra="train", to="to export networks")
     are_fixed = True
@@ -179,26 +194,25 @@ def _sizes_are_fixed(network: Any) -> bool:
     return are_fixed
 
 
-def _give_joined_one_range(network: Any) -> None:
-    """Bring what is concatenated to one range; what comes after runs in 32 bits else.
+def _quantise_joined(network: Any) -> None:
+    """Quantise what is concatenated once more, where all parts have the same range.
 
-    NNCF gives each part a range of its own, and OpenVINO has no convolution in 8 bits
-    of an input whose channels differ in their steps.
+    OpenVINO computes what comes after in 32 bits otherwise, if a part was tiled or
+    turned since it was quantised.
+
+    Args:
+        network: Changed.
     """
     openvino = require("openvino", extra="train", to="to export networks")
     for node in network.get_ordered_ops():
         if node.get_type_name() != "Concat":
             continue
-        ranges = [_range_of(part.get_node()) for part in node.input_values()]
-        known = [r for r in ranges if r is not None]
-        if not known or len(known) < len(ranges):
+        ranges = {_range_of(part.get_node()) for part in node.input_values()}
+        if len(ranges) > 1 or not (range_ := ranges.pop()):
             continue
-        low = np.float32(min(low for low, _ in known))
-        high = np.float32(max(high for _, high in known))
+        ends = [np.float32(end) for end in range_]
         users = node.output(0).get_target_inputs()
-        joined = openvino.opset13.fake_quantize(
-            node.output(0), low, high, low, high, _LEVELS
-        )
+        joined = openvino.opset13.fake_quantize(node.output(0), *ends, *ends, _LEVELS)
         for user in users:
             user.replace_source_output(joined.output(0))
     network.validate_nodes_and_infer_types()

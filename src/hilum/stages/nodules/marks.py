@@ -45,7 +45,7 @@ class Marks:
         return Marks(self.index[which], self.diameter[which], self.chance[which])
 
     def moved(self, by: Index) -> Marks:
-        """Count voxels from so far before."""
+        """Give the same marks where so many voxels (slice, row, column) come before."""
         return Marks(self.index + np.array(by), self.diameter, self.chance)
 
 

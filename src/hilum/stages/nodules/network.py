@@ -35,9 +35,9 @@ SEEN_AROUND = 96
 LOOKED_AT_FROM = 0.1
 LOOKED_AT_MOST = 32
 LOOK_RAMP = 0.5
-"""Of marks near the lungs with at least this chance so many get a second look, the best
-by their odds. It counts in full for those whose logarithm of the odds is by the ramp
-above that of the first that gets none."""
+"""Of the `MOST_MARKS` surest marks, of at least this chance, so many of those near the
+lungs get a second look, the best by their odds. It counts in full for those whose
+logarithm of the odds is by the ramp above that of the first that gets none."""
 
 LARGEST_LOOKED_AT = 24.0
 """A mass fills what is seen then, so one look has to do."""
@@ -138,7 +138,7 @@ def _looked_again(
     Args:
         hu: (slice, row, column, 1).
         said: (slice / 4, row / 4, column / 4, 5) of the network.
-        marks: In it.
+        marks: In it, counted in voxels of `hu`.
         odds: (n,) logarithm of the odds of each.
         predict: The network.
     """
@@ -163,17 +163,27 @@ def _looked_again(
         marks.index[best], shares.tolist(), starts, views[which.ravel()], strict=True
     )
     for index, share, start, seen in reversed(list(best_last)):
-        first = start // STRIDE
-        cell = np.floor((index + 0.5) / STRIDE).astype(int)
-        low = np.maximum(cell - LOOK_AROUND, first)
-        high = np.minimum(cell + LOOK_AROUND + 1, first + LOOK_EDGE // STRIDE)
-        whole = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        part = tuple(
-            slice(a, b) for a, b in zip(low - first, high - first, strict=True)
-        )
+        whole, part = _cells_around(index, start // STRIDE)
         mean = (said[whole] + seen[part]) / 4
         out[whole] = share * mean + (1 - share) * said[whole]
     return out
+
+
+def _cells_around(
+    index: FloatArray, first: npt.NDArray[np.int64]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Find the cells that a second look at a mark may change: of all, and of its crop.
+
+    Args:
+        index: (3,) the mark in voxels.
+        first: (3,) the first cell of the crop.
+    """
+    cell = np.floor((index + 0.5) / STRIDE).astype(int)
+    low = np.maximum(cell - LOOK_AROUND, first)
+    high = np.minimum(cell + LOOK_AROUND + 1, first + LOOK_EDGE // STRIDE)
+    whole = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    part = tuple(slice(a, b) for a, b in zip(low - first, high - first, strict=True))
+    return whole, part
 
 
 def _crops_around(index: FloatArray, shape: Sequence[int]) -> npt.NDArray[np.int64]:
