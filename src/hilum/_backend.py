@@ -13,18 +13,21 @@ from hilum._optional import require
 _STDERR = 2
 
 
-def load_keras(*, to: str) -> ModuleType:
+def load_keras(*, to: str, computes: bool = True) -> ModuleType:
     """Import Keras with its backend, without what the backend has to say of itself.
 
     Args:
         to: What needs it, as in "to train networks".
+        computes: Whether the backend starts to work, after which TensorFlow lets
+            nobody choose its devices.
 
     Raises:
         MissingDependencyError: It is not installed.
     """
     with _hushed():
         keras = require("keras", extra="train", to=to)
-        keras.ops.zeros(1)  # the backend greets again when it first computes
+        if computes:
+            keras.ops.zeros(1)  # the backend greets again when it first computes
     return keras
 
 

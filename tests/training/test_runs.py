@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 
+from hilum._cores import count_cores
 from hilum.cli import main
 from hilum.datasets import read_nodules
 from hilum.errors import InputError
@@ -94,6 +95,23 @@ def test_two_devices_make_the_steps_of_one(tmp_path):
     one = trained(tmp_path / "one", "marks")
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-5)
     np.testing.assert_allclose(two["weights"], one["weights"], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_devices_can_be_asked_for_on_the_command_line(tmp_path):
+    # devices are chosen before the data are looked at, which are not there
+    if count_cores() < 2:
+        pytest.skip("there is one core alone")
+    code = "import sys; from hilum.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = ["train", "segmentation", str(tmp_path / "absent"), str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, "--devices", "2"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == InputError.exit_code
+    assert "There is nothing at `absent`" in done.stderr
 
 
 def test_there_are_not_that_many_devices():

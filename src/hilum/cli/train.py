@@ -49,19 +49,22 @@ def add_train(commands: Commands) -> None:
 def _train(args: argparse.Namespace, talk: Any) -> dict[str, Any]:
     from hilum._backend import load_keras  # noqa: PLC0415  keeps --help quick
 
-    load_keras(to="to train networks")
+    load_keras(to="to train networks", computes=False)
     from hilum.training.runs import read_run_settings, train  # noqa: PLC0415
 
     settings, run = read_run_settings(args.what, args.settings)
     names = ("devices", "precision", "tensorboard")
     told = {n: v for n in names if (v := getattr(args, n)) is not None}
+    run = replace(run, **told)
+    if run.devices == 1:  # else they are chosen first
+        load_keras(to="to train networks")
     talk("train")
     return train(
         args.what,
         args.data,
         args.out,
         settings=settings,
-        run=replace(run, **told),
+        run=run,
         fold=args.fold,
         command=sys.argv[1:],
     )
