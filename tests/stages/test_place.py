@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from nodule_scenes import all_lung, ball, candidate, grid_around, paint
 
-from hilum.findings import Candidate, Nodule
+from hilum.findings import Nodule
 from hilum.phantom.anatomy import build_anatomy
 from hilum.phantom.lobes import fissure_waves, lobe_of
 from hilum.phantom.person import Person
@@ -12,7 +12,7 @@ from hilum.space import Grid
 from hilum.stages.measure import NoduleMeasurer
 from hilum.stages.measure.lobes import Lobes, LungShape, lung_shapes
 from hilum.stages.measure.place import pleura_mm, share_outside, side_of
-from hilum.volume import CTVolume, Mask
+from hilum.volume import Mask
 
 
 def box_of_lung(label=2, low=2, high=38, size=40, step_mm=6.0):
@@ -141,15 +141,12 @@ def test_how_much_lies_outside_the_lungs_by_hand():
 @pytest.mark.parametrize(("edge", "codes"), [(34, []), (26, ["nodule-outside-lungs"])])
 def test_a_finding_outside_the_lungs_says_so(edge, codes):
     grid = grid_around(60, (1.0, 1.0, 1.0))
-    off = np.indices(grid.shape).T - np.array([30, 30, 30])
-    inside = (np.linalg.norm(off, axis=-1) <= 5).T
-    hu = np.where(inside, 40, -850).astype(np.int16)
-    volume = CTVolume(hu, grid, "made")
+    volume = paint(grid, (ball((0, 0, 0), 10), 40))
     labels = np.zeros(grid.shape, np.uint8)
     labels[:, :, :edge] = 1
-    candidate = Candidate(tuple(grid.to_world([30, 30, 30]).tolist()), 10.0, 0.9)
+    place = candidate((0, 0, 0), 10)
     measure = NoduleMeasurer(weights="")
-    (found,) = measure.measure(volume, (candidate,), Mask(labels, grid))
+    (found,) = measure.measure(volume, (place,), Mask(labels, grid))
     assert [n.code for n in found.notices if n.code.endswith("lungs")] == codes
 
 

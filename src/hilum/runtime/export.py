@@ -180,9 +180,8 @@ def _fix_sizes(network: Any) -> bool:
     openvino = require("openvino", extra="train", to="to export networks")
     are_fixed = True
     for node in network.get_ordered_ops():
-        if node.get_type_name() != "ConvolutionBackpropData":
-            continue
-        if node.get_input_size() < 3:
+        is_transposed = node.get_type_name() == "ConvolutionBackpropData"
+        if not is_transposed or node.get_input_size() < 3:
             continue
         sizes = list(node.get_output_partial_shape(0))[2:]
         if all(size.is_static for size in sizes):

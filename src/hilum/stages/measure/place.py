@@ -18,6 +18,8 @@ FURTHEST_MM = 10.0
 
 _SIDE_REACH_MM = 10.0
 
+_Cells = np.ndarray[tuple[int, int], np.dtype[np.int_]]
+
 
 def side_of(lungs: Mask, center_mm: Point) -> Side | None:
     """Tell which lung a point lies in, or the nearest within 10 mm.
@@ -78,9 +80,7 @@ def share_outside(mask: Mask, lungs: Mask) -> float:
         mask: Its voxels, at least one, on a part of the grid of the lungs.
         lungs: Labels 1 right, 2 left.
     """
-    first = np.rint(lungs.grid.to_index(mask.grid.to_world((0, 0, 0)))).astype(int)
-    cells = np.argwhere(mask.voxels) + first
-    return float(np.mean(lungs.voxels[_index(cells)] == 0))
+    return float(np.mean(lungs.voxels[_index(_voxels_in(lungs, mask))] == 0))
 
 
 def pleura_mm(mask: Mask, lungs: Mask, side: Side) -> float:
@@ -96,8 +96,7 @@ def pleura_mm(mask: Mask, lungs: Mask, side: Side) -> float:
     """
     depth, row, column = (round(s, 4) for s in lungs.grid.spacing_mm)
     spacing = (depth, row, column)
-    first = np.rint(lungs.grid.to_index(mask.grid.to_world((0, 0, 0)))).astype(int)
-    cells = np.argwhere(mask.voxels) + first
+    cells = _voxels_in(lungs, mask)
     room = np.ceil(FURTHEST_MM / np.array(spacing)).astype(int) + 1
     start = np.maximum(cells.min(axis=0) - room, 0)
     stop = np.minimum(cells.max(axis=0) + room + 1, lungs.grid.shape)
@@ -114,6 +113,13 @@ def pleura_mm(mask: Mask, lungs: Mask, side: Side) -> float:
     return min(max(float(beyond.min()) - min(spacing), 0.0), FURTHEST_MM)
 
 
-def _index(cells: np.ndarray[tuple[int, int], np.dtype[np.int_]]) -> Index:
+def _voxels_in(lungs: Mask, mask: Mask) -> _Cells:
+    """List the voxels of a mask, (n, 3), as the lungs count them."""
+    first = np.rint(lungs.grid.to_index(mask.grid.to_world((0, 0, 0)))).astype(int)
+    cells: _Cells = np.argwhere(mask.voxels) + first
+    return cells
+
+
+def _index(cells: _Cells) -> Index:
     z, y, x = cells.T
     return z, y, x  # type: ignore[return-value]

@@ -78,22 +78,20 @@ def network_marks(
     said = _in_slabs(hu, predict)
     if odds_of is not None:
         marks = marks_of(said, region.hu.shape, least=LOOKED_AT_FROM, first=(z, y, x))
-        near = _near_lungs(marks, region, margin_mm)
-        marks = marks.kept(near & (marks.diameter <= LARGEST_LOOKED_AT))
+        marks = _near_lungs(marks, region, margin_mm)
+        marks = marks.kept(marks.diameter <= LARGEST_LOOKED_AT)
         odds = odds_of(marks)
         said = _looked_again(hu[0], said, marks.moved((z, y, x)), odds, predict)
     marks = marks_of(said, region.hu.shape, least=LEAST_CHANCE, first=(z, y, x))
-    return marks.kept(_near_lungs(marks, region, margin_mm))
+    return _near_lungs(marks, region, margin_mm)
 
 
-def _near_lungs(
-    marks: Marks, region: Region, margin_mm: float
-) -> npt.NDArray[np.bool_]:
-    """Tell which marks lie where a centre may."""
+def _near_lungs(marks: Marks, region: Region, margin_mm: float) -> Marks:
+    """Keep the marks that lie where a centre may."""
     away = region.distance_mm
     at = np.minimum((marks.index / 2).astype(int), np.array(away.shape) - 1)
     allowed = np.maximum(margin_mm, marks.diameter * region.grid.spacing_mm[0] / 2)
-    return np.asarray(away[tuple(np.maximum(at, 0).T)] <= allowed)
+    return marks.kept(away[tuple(np.maximum(at, 0).T)] <= allowed)
 
 
 def _in_slabs(hu: Float32Array, predict: Callable[[Float32Array], Any]) -> Float32Array:
