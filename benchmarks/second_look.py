@@ -12,11 +12,14 @@ tables are those of `detection.py`; an interrupted run goes on.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # before TensorFlow is loaded
 
 import keras
 import numpy as np
@@ -31,9 +34,7 @@ from hilum.findings import Candidate
 from hilum.nn.layers import HUWindow, ResidualBlock
 from hilum.nn.models.detectors import DETECTION_WINDOW_HU
 from hilum.stages.nodules import NoduleDetector
-from hilum.stages.nodules.detector import NETWORK_VOXEL_MM
-from hilum.stages.nodules.network import MARGIN_MM
-from hilum.stages.nodules.region import Region
+from hilum.stages.nodules.network import network_region
 from hilum.training.detection import marks_in, wrong_of
 from hilum.training.detection_views import cut, warped
 from hilum.training.fit import FitSettings, Views, fit
@@ -235,9 +236,7 @@ class SecondLook:
     def __call__(self, volume: CTVolume, lungs: Mask) -> dict[str, list[Candidate]]:
         """Give the marks as they are, and with the second opinion at each weight."""
         marks = self.detect(volume, lungs)
-        region = Region.cut(
-            volume, lungs, voxel_mm=NETWORK_VOXEL_MM, margin_mm=MARGIN_MM, anchored=True
-        )
+        region = network_region(volume, lungs)
         if region is None or not marks:
             return {"detector": list(marks)}
         hu = np.asarray(region.hu)

@@ -19,8 +19,7 @@ from hilum.phantom import PhantomSettings, make_phantom
 from hilum.sources import read_ct
 from hilum.stages.lungs import LungSegmenter
 from hilum.stages.nodules import NoduleDetector
-from hilum.stages.nodules.network import MARGIN_MM
-from hilum.stages.nodules.region import Region
+from hilum.stages.nodules.network import network_region
 
 COLUMNS = ("patient_id", "file", "malignancy_mean", "Malignancy_value", "texture_mean")
 
@@ -155,7 +154,7 @@ def test_blocks_of_scans_show_what_looks_like_nodules(tmp_path):
     volume = read_ct(tmp_path / "scans" / "chest.nii.gz")
     lungs = LungSegmenter()(volume)
     first = NoduleDetector(weights="")(volume, lungs)[0]
-    region = Region.cut(volume, lungs, voxel_mm=1.0, margin_mm=MARGIN_MM, anchored=True)
+    region = network_region(volume, lungs)
     z, y, x = np.rint(region.grid.to_index(first.center_mm)).astype(int)
     dot = region.hu[z - 2 : z + 3, y - 2 : y + 3, x - 2 : x + 3]
     windows = np.lib.stride_tricks.sliding_window_view(blocks[0][0, ..., 0], dot.shape)

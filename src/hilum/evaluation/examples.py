@@ -22,10 +22,8 @@ from hilum.sources import read_ct
 from hilum.space import FloatArray
 from hilum.stages.lungs import LungSegmenter
 from hilum.stages.nodules import NoduleDetector
-from hilum.stages.nodules.detector import NETWORK_VOXEL_MM
 from hilum.stages.nodules.marks import SIZE_MULTIPLE, padded
-from hilum.stages.nodules.network import MARGIN_MM
-from hilum.stages.nodules.region import Region
+from hilum.stages.nodules.network import NO_LUNGS, network_region
 from hilum.volume import HUArray
 
 Inputs = npt.NDArray[np.float32] | dict[str, npt.NDArray[np.float32]]
@@ -151,11 +149,9 @@ def _seen(case: Case) -> _Scan:
     """
     volume = read_ct(case.source, series_uid=case.series_uid)
     lungs = LungSegmenter()(volume)
-    region = Region.cut(
-        volume, lungs, voxel_mm=NETWORK_VOXEL_MM, margin_mm=MARGIN_MM, anchored=True
-    )
+    region = network_region(volume, lungs)
     if region is None:
-        raise InputError("No lungs are found in it. Is it a chest CT?")
+        raise InputError(NO_LUNGS)
     dots = NoduleDetector(weights="", max_candidates=_DOTS)(volume, lungs)
     places = np.array([dot.center_mm for dot in dots]).reshape(-1, 3)
     hu = padded(region.hu).astype(np.int16)

@@ -29,6 +29,7 @@ from hilum.findings import Annotation, Point
 from hilum.formats.atomic import replacing, writing
 from hilum.sources import read_ct
 from hilum.stages.lungs import LungSegmenter
+from hilum.stages.nodules.network import NO_LUNGS
 from hilum.training.scenes import Scene, make_scene
 
 MOST_CANDIDATES = 60
@@ -199,8 +200,7 @@ def _prepare(case: ScanCase, scans: TrainingScans, path: Path) -> Scene | LeftOu
     except InputError as error:
         return LeftOut(case.series_uid, "unreadable", str(error))
     if scene is None:
-        message = "No lungs are found in it. Is it a chest CT?"
-        return LeftOut(case.series_uid, "no-lungs", message)
+        return LeftOut(case.series_uid, "no-lungs", NO_LUNGS)
     _write_scene(scene, path)
     return read_scene(path)
 

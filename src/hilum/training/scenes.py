@@ -17,8 +17,8 @@ import numpy.typing as npt
 from hilum.datasets.scans import CERTAIN_READERS
 from hilum.findings import Annotation, Candidate, Point
 from hilum.stages.nodules import NoduleDetector
-from hilum.stages.nodules.detector import NETWORK_VOXEL_MM as VOXEL_MM
-from hilum.stages.nodules.network import MARGIN_MM
+from hilum.stages.nodules.network import NETWORK_VOXEL_MM as VOXEL_MM
+from hilum.stages.nodules.network import network_region
 from hilum.stages.nodules.region import Region
 from hilum.volume import CTVolume, HUArray, Mask
 
@@ -97,9 +97,7 @@ def make_scene(
         traps: More places that look like nodules and are not.
         detect: The classical detector, with 150 candidates unless told otherwise.
     """
-    region = Region.cut(
-        volume, lungs, voxel_mm=VOXEL_MM, margin_mm=MARGIN_MM, anchored=True
-    )
+    region = network_region(volume, lungs)
     if region is None:
         return None
     detect = detect or NoduleDetector(weights="", max_candidates=150)

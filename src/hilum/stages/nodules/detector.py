@@ -19,7 +19,11 @@ from hilum.runtime.predictor import load_predictor
 from hilum.runtime.weights import find_weights
 from hilum.stages.nodules.dots import Dots, find_dots, strongest
 from hilum.stages.nodules.extent import measure_diameters
-from hilum.stages.nodules.network import MARGIN_MM, network_marks, odds_with_dots
+from hilum.stages.nodules.network import (
+    network_marks,
+    network_region,
+    odds_with_dots,
+)
 from hilum.stages.nodules.region import Region
 from hilum.volume import CTVolume, HUArray, Mask
 
@@ -28,9 +32,6 @@ LUNG_HU = -850
 
 SURROUNDINGS_MM = 20.0
 """How much around the lungs is filtered with them, so that the wall has no edge."""
-
-NETWORK_VOXEL_MM = 1.0
-"""What networks are trained on."""
 
 DOTS_BESIDE = 300
 """How many dots are looked up beside the marks of a network."""
@@ -142,18 +143,13 @@ class NoduleDetector:
             InputError: The mask is not on the grid of the volume.
             WeightsError: The network is absent, damaged or of another kind.
         """
-        voxel_mm = NETWORK_VOXEL_MM if self.weights else self.voxel_mm
-        margin_mm = MARGIN_MM if self.weights else SURROUNDINGS_MM
+        if self.weights:
+            seen = network_region(volume, lungs)
+            return self._marked(seen) if seen else ()
         region = Region.cut(
-            volume,
-            lungs,
-            voxel_mm=voxel_mm,
-            margin_mm=margin_mm,
-            anchored=bool(self.weights),
+            volume, lungs, voxel_mm=self.voxel_mm, margin_mm=SURROUNDINGS_MM
         )
-        if region is None:
-            return ()
-        return self._marked(region) if self.weights else self._dotted(region)
+        return self._dotted(region) if region else ()
 
     def _dotted(self, region: Region) -> tuple[Candidate, ...]:
         """Find candidates by their shape alone."""

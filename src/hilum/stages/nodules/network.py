@@ -18,9 +18,15 @@ from hilum.stages.nodules.marks import (
     padded,
 )
 from hilum.stages.nodules.region import Region
+from hilum.volume import CTVolume, Mask
+
+NETWORK_VOXEL_MM = 1.0
+"""What networks are trained on."""
 
 MARGIN_MM = 24.0
 """How much around the lungs the network sees."""
+
+NO_LUNGS = "No lungs are found in it. Is it a chest CT?"
 
 LEAST_CHANCE = 0.005
 FAINTEST_DOT = 0.03
@@ -49,6 +55,21 @@ LOOK_AROUND = 1
 """Cells on each side of a mark that the second look may change."""
 
 _CLOSE_MM = 4.0
+
+
+def network_region(volume: CTVolume, lungs: Mask) -> Region | None:
+    """Cut out what the network sees of a scan; None without lungs.
+
+    Args:
+        volume: The CT, of any slice spacing.
+        lungs: On its grid.
+
+    Raises:
+        InputError: The mask is not on the grid of the volume.
+    """
+    return Region.cut(
+        volume, lungs, voxel_mm=NETWORK_VOXEL_MM, margin_mm=MARGIN_MM, anchored=True
+    )
 
 
 def network_marks(
