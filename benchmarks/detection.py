@@ -20,10 +20,13 @@ neither way.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # before TensorFlow is loaded
 
 import keras
 from detection_cases import (
@@ -64,6 +67,7 @@ from hilum.training.sharing import PRECISIONS, shared
 SHIP = FitSettings(epochs=10, learning_rate=1e-3, seed=7)
 CLASSICAL, SHIPPED = "dots alone (classical)", "network and dots"
 WHOLE = "the same in fp32"
+EXPORTED = (".xml", "-int8.xml")
 
 
 def train(
@@ -124,23 +128,24 @@ def balanced(scenes: Sequence[Scene]) -> list[Scene]:
     return [*real * REAL_SHARE, *synthetic]
 
 
-def export(run: Path, name: str, *, without: Sequence[str] = ()) -> None:
+def export(
+    run: Path, name: str, *, without: Sequence[str] = (), anew: bool = True
+) -> None:
     """Export a network in fp32, and in int8 with ranges from scans it was trained on.
 
     Args:
         run: The folder of what is made.
         name: Of the network there.
         without: Patients whose scans it has not seen.
+        anew: Replace what is there.
     """
-    source = run / f"{name}.keras"
-    export_weights(source, run / f"{name}.xml")
+    source, whole, small = (run / f"{name}{end}" for end in (".keras", *EXPORTED))
+    if anew or not whole.exists():
+        export_weights(source, whole)
+    if small.exists() and not anew:
+        return
     cases = [c for c in open_dataset(prepare(run)).cases if c.patient not in without]
-    export_weights(
-        source,
-        run / f"{name}-int8.xml",
-        precision="int8",
-        calibration=scan_inputs(cases),
-    )
+    export_weights(source, small, precision="int8", calibration=scan_inputs(cases))
 
 
 def detectors(run: Path, fold: int) -> dict[str, NoduleDetector]:
@@ -160,14 +165,12 @@ def detectors(run: Path, fold: int) -> dict[str, NoduleDetector]:
 
 def _trained(run: Path) -> list[tuple[int, tuple[str, ...]]]:
     """Give the folds whose network is there, and the patients that it never saw."""
-    folds = [
-        (n, patients)
-        for n, patients in enumerate(FOLDS)
-        if (run / f"fold-{n}.keras").exists()
-    ]
-    for n, patients in folds:
-        if not (run / f"fold-{n}-int8.xml").exists():
-            export(run, f"fold-{n}", without=patients)
+    folds = []
+    for n, patients in enumerate(FOLDS):
+        path = run / f"fold-{n}.keras"
+        if path.exists():
+            export(run, path.stem, without=patients, anew=False)
+            folds.append((n, patients))
     return folds
 
 
