@@ -302,6 +302,12 @@ def moved(turn):
         ([(*m[:4], m[4] * 4 - 2) for m in RIGHT], "sigmoid", "not-probabilities"),
         ([(*m[:4], 0.5) for m in RIGHT], "no order", "constant-probability"),
         ([*RIGHT, RIGHT[0]], "very place", "repeated-marks"),
+        (
+            [("a", 0.0, 0.0, 9.0, 0.5), ("a", -0.0, -0.0, 9.0, 0.6)],
+            "very place",
+            "repeated-marks",
+        ),
+        ([], "no mark at all", "no-marks"),
     ],
 )
 def test_a_mistake_is_named_and_can_be_overridden(tmp_path, marks, said, code):
@@ -341,6 +347,113 @@ def test_one_fold_is_not_scored_against_all(tmp_path):
     assert figures.nodules == 4
 
 
+def test_half_of_the_scans_is_a_fold_too(tmp_path):
+    series = [f"s{n}" for n in range(6)]
+    nodules = [(s, -50.0, n, 0, 6.0) for n, s in enumerate(series)]
+    marks = [(*n[:4], 0.5 + k / 100) for k, n in enumerate(nodules)]
+    with pytest.raises(InputError, match="Only 3 of 6 scans with nodules"):
+        evaluate_luna16(tmp_path, write(tmp_path, series, nodules, marks[:3], []))
+    path = write(tmp_path, series, nodules, marks[:4], [])
+    assert evaluate_luna16(tmp_path, path).hits == 4
+
+
+def many(count=8):
+    """Scans with a nodule each, to either side, and ten marks far from it."""
+    rng = np.random.default_rng(0)
+    series = [f"s{n}" for n in range(count)]
+    nodules = [
+        (s, 60.0 * (-1) ** n, -40.0, n - 90.0, 6.0) for n, s in enumerate(series)
+    ]
+    marks = [
+        (s, *rng.uniform(2, 400, 3), rng.uniform()) for s in series for _ in range(10)
+    ]
+    return series, nodules, marks
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        ("s0", -1.0, 100.0, 50.0, 0.5),  # a box at the border
+        ("s0", 9.0, 2500.0, 50.0, 0.5),
+    ],
+)
+def test_voxels_are_known_though_one_mark_is_odd(tmp_path, odd):
+    series, nodules, marks = many()
+    path = write(tmp_path, series, nodules, [*marks, odd], [])
+    with pytest.raises(InputError, match="voxel indices"):
+        evaluate_luna16(tmp_path, path)
+
+
+def test_marks_on_both_sides_of_0_are_no_voxels(tmp_path):
+    series, nodules, marks = many()
+    marks = [(s, x - 200, y - 200, z, p) for s, x, y, z, p in marks]
+    path = write(tmp_path, series, nodules, marks, [])
+    assert evaluate_luna16(tmp_path, path).hits == 0
+
+
+def test_a_weak_detector_in_another_frame_is_known_by_its_many_fits(tmp_path):
+    rng = np.random.default_rng(1)
+    series = [f"s{n}" for n in range(500)]
+    nodules = [(s, *rng.uniform(-150, 150, 3), 6.0) for s in series]
+    found = [(s, -x, -y, z, rng.uniform()) for s, x, y, z, _ in nodules[:80]]
+    elsewhere = [(s, *rng.uniform(300, 400, 3), rng.uniform()) for s in series]
+    path = write(tmp_path, series, nodules, [*found, *elsewhere], [])
+    with pytest.raises(InputError, match="80 if coordinates are RAS"):
+        evaluate_luna16(tmp_path, path)
+
+
+def test_one_fit_of_many_marks_is_chance(tmp_path):
+    rng = np.random.default_rng(2)
+    marks = [("a", *rng.uniform(-300, -200, 3), rng.uniform()) for _ in range(60)]
+    marks += [("a", 70.0, -30.0, 120.0, 0.4)]  # the nodule, mirrored
+    path = write(tmp_path, "a", NODULES[:1], marks, [])
+    assert evaluate_luna16(tmp_path, path).hits == 0
+
+
+def test_nodules_that_are_left_out_are_said(tmp_path):
+    path = write(tmp_path, "a", NODULES, RIGHT[:1], [])
+    tree = evaluate_luna16(tmp_path, path).to_json()
+    assert tree["nodules"] == 1
+    assert "2 nodules of annotations.csv" in tree["notices"][0]
+    write(tmp_path, "a", [], RIGHT[:1], [])
+    tree = evaluate_luna16(tmp_path, path).to_json()
+    assert tree["cpm"] is None
+    assert "no nodule to find" in tree["notices"][0]
+
+
+def test_series_are_read_from_a_column_of_that_name(tmp_path):
+    path = write(tmp_path, "abc", NODULES, RIGHT, [])
+    right = evaluate_luna16(tmp_path, path).to_json()
+    for text in (
+        "SeriesInstanceUID\na\nb\nc\n",
+        "subset,seriesuid\n0,a\n1,b\n2,c\n",
+        "c\n\nb\na\n",  # in another order
+    ):
+        (tmp_path / "seriesuids.csv").write_text(text)
+        assert evaluate_luna16(tmp_path, path).to_json() == right
+
+
+def test_marks_on_two_nodules_count_once(tmp_path):
+    nodules = [("a", 0.0, 0.0, 0.0, 10.0), ("a", 2.0, 0.0, 0.0, 10.0)]
+    marks = [("a", 1.0, 0.0, 0.0, 0.9), ("a", -90.0, -9.0, -9.0, 0.5)]
+    tree = evaluate_luna16(tmp_path, write(tmp_path, "a", nodules, marks, [])).to_json()
+    assert (tree["hits"], tree["marks"]) == (2, 2)
+
+
+def test_the_truth_must_be_a_folder(tmp_path):
+    path = write(tmp_path, "abc", NODULES, RIGHT, [])
+    with pytest.raises(InputError, match=r"`marks.csv` is no folder"):
+        evaluate_luna16(path, tmp_path)
+
+
+def test_of_two_files_the_wrong_one_is_named(tmp_path):
+    path = write(tmp_path, "abc", NODULES, RIGHT, [])
+    other = tmp_path / "other.csv"
+    other.write_text(path.read_text() + "q,1,2,3,0.4\n")
+    with pytest.raises(InputError, match="Of the other marks: 1 series"):
+        evaluate_luna16(tmp_path, path, against=other)
+
+
 def test_an_absent_list_of_excluded_findings_is_said(tmp_path):
     path = write(tmp_path, "abc", NODULES, RIGHT)
     tree = evaluate_luna16(tmp_path, path).to_json()
@@ -354,16 +467,37 @@ def test_a_patient_on_both_sides_is_found(tmp_path):
     split.write_text("seriesuid,patient,set\na,p1,train\nb,p2,test\nc,p1,test\n")
     with pytest.raises(InputError, match="1 of 2 patients"):
         evaluate_luna16(tmp_path, path, split=split)
-    split.write_text("seriesuid,patient,set\na,p1,train\nb,p2,test\nc,p1,train\n")
+    split.write_text("seriesuid,patient,set\na,p1,train\nb,p2,test\nc,p1,Train\n")
     assert evaluate_luna16(tmp_path, path, split=split).forced == ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("", "nothing of 3 of the 3 scans"),
+        ("x,p1,train\ny,p2,test\n", "nothing of 3 of the 3 scans"),
+        ("a,p1,train\na,p1,test\nb,p2,test\nc,p3,test\n", "1 of 3 series"),
+        ("a,,train\nb,,test\n", "Line 2 of `split.csv` tells no patient"),
+        ("a,p1,test\nb,p2,\n", "Line 3 of `split.csv` tells no set"),
+    ],
+)
+def test_a_split_that_shows_nothing_is_refused(tmp_path, rows, said):
+    path = write(tmp_path, "abc", NODULES, RIGHT, [])
+    split = tmp_path / "split.csv"
+    split.write_text(f"seriesuid,patient,set\n{rows}")
+    with pytest.raises(InputError, match=said):
+        evaluate_luna16(tmp_path, path, split=split)
 
 
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("seriesuids.csv", "a\nb\na\n", "twice"),
+        ("seriesuids.csv", "a\nb\na\n", "more than once, such as ...a"),
         ("seriesuids.csv", "", "lists no series"),
         ("seriesuids.csv", "seriesuid\n", "lists no series"),
+        ("seriesuids.csv", "0,a\n1,b\n", "none is called seriesuid"),
+        ("seriesuids.csv", 'a\n"b\nc\n', "Cannot read"),
+        ("seriesuids.csv", "x\ny\n", "None of the 3 nodules"),
         ("annotations.csv", "", "lacks the column"),
         ("annotations.csv", "seriesuid,x,y,z,d\n", "lacks the column coordX"),
         ("annotations.csv", "seriesuid;coordX;coordY;coordZ;diameter_mm\n", "commas"),
@@ -372,7 +506,32 @@ def test_a_patient_on_both_sides_is_found(tmp_path):
             "seriesuid,coordX,coordY,coordZ,diameter_mm\na,1,2,3,0\n",
             "diameter of 0",
         ),
-        ("marks.csv", "seriesuid,coordX,coordY,coordZ,probability\n", "no mark"),
+        (
+            "annotations.csv",
+            "seriesuid,coordX,coordY,coordZ,diameter_mm\na,1,2,3,1e4\n",
+            "which no nodule has",
+        ),
+        (
+            "annotations.csv",
+            "seriesuid,coordX,coordY,coordZ,diameter_mm\na,1,2,3,6\na,1.0,2,3,7\n",
+            "1 nodules more than once",
+        ),
+        (
+            "marks.csv",
+            "seriesuid,coordX,coordY,coordZ,probability\na,1,1e300,3,0.5\n",
+            "that no scan holds",
+        ),
+        (
+            "marks.csv",
+            "seriesuid,coordX,coordY,coordZ,probability\n\n\na,1,2,x,0.5\n",
+            "Line 4 .*coordZ is 'x'",
+        ),
+        (
+            "marks.csv",
+            "seriesuid,coordX,coordY,coordZ,probability,note\n"
+            'a,1,2,3,0.5,"open\nb,1,2,3,0.6,\n',
+            "Cannot read",
+        ),
         (
             "marks.csv",
             "seriesuid,coordX,coordY,coordZ,probability\na,1,2,x,0.5\n",
@@ -381,7 +540,7 @@ def test_a_patient_on_both_sides_is_found(tmp_path):
         (
             "marks.csv",
             "seriesuid,coordX,coordY,coordZ,probability\na,1,2,nan,0.5\n",
-            "NaN or infinity",
+            "NaN, infinity",
         ),
         (
             "marks.csv",
@@ -436,6 +595,34 @@ def test_the_command_prints_the_figures_and_draws(tmp_path, capsys):
     np.testing.assert_allclose(tree["cpm_interval"], [0.1581, 1.0], atol=1e-4)
     assert list(tree["sensitivity"]) == ["0.125", "0.25", "0.5", "1", "2", "4", "8"]
     assert plot.read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("option", ["--plot", "--card"])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("annotations.csv", "named twice"),
+        ("seriesuids.csv", "named twice"),
+        ("marks.csv", "named twice"),
+        ("", "a folder"),
+    ],
+)
+def test_what_is_read_is_not_written_over(tmp_path, capsys, option, name, said):
+    path = write(tmp_path, "abc", NODULES, RIGHT, [])
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    place = str(tmp_path / name) if name else "."
+    arguments = ["evaluate", "luna16", str(tmp_path), str(path), option, place]
+    assert cli.main(arguments) == 3
+    assert said in capsys.readouterr().err
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_two_results_need_two_names(tmp_path, capsys):
+    path = write(tmp_path, "abc", NODULES, RIGHT, [])
+    place = str(tmp_path / "new.png")
+    arguments = ["evaluate", "luna16", str(tmp_path), str(path)]
+    assert cli.main([*arguments, "--plot", place, "--card", place]) == 3
+    assert "named twice" in capsys.readouterr().err
 
 
 def test_the_command_refuses_with_exit_3(tmp_path, capsys):

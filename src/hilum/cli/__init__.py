@@ -43,6 +43,8 @@ Commands = Any
 HIDDEN = argparse.SUPPRESS
 
 _WRITTEN = ("out", "card", "plot", "sheet", "refused")
+_IN_FOLDERS = ("annotations.csv", "annotations_excluded.csv", "seriesuids.csv")
+"""Tables that are read when their folder is named."""
 """Arguments of all commands that name what is written."""
 
 
@@ -120,11 +122,24 @@ def _check_written(args: argparse.Namespace) -> None:
         if name not in _WRITTEN:
             continue
         others = [p for other, p in paths.items() if other != name]
-        if path.is_file() and any(p.exists() and p.samefile(path) for p in others):
+        if path.is_dir() and not path.name:
+            raise InputError(
+                f"`{path}` is a folder. Name a file in it to write the result to."
+            )
+        tables = [p / t for p in others for t in _IN_FOLDERS if p.is_dir()]
+        same = [p for p in (*others, *tables) if _is_same(p, path)]
+        if same and (path.is_file() or not path.exists()):
             raise InputError(
                 f"`{name_of(path)}` is named twice: to be read or written, and to be "
                 "written over. Name another file for the result."
             )
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Tell whether two names are of one file, which need not be there."""
+    if path.exists() and other.exists():
+        return path.samefile(other)
+    return path.resolve() == other.resolve()
 
 
 def _encodable(text: str, stream: TextIO) -> str:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from hilum._names import name_of
 from hilum.datasets.cases import Case, DataSet, Gap
-from hilum.datasets.tables import read_rows
+from hilum.datasets.tables import numbered_rows, read_rows
 from hilum.errors import InputError
 
 STAGES = ("stage1", "stage2")
@@ -94,7 +94,7 @@ def _read_labels(path: Path) -> dict[str, bool]:
     if not path.is_file():
         return {}
     labels: dict[str, bool] = {}
-    for line, row in enumerate(read_rows(path, ("id", "cancer")), start=2):
+    for line, row in numbered_rows(path, ("id", "cancer")):
         text = row["cancer"].strip()
         if text not in ("0", "1", "0.0", "1.0"):
             raise InputError(

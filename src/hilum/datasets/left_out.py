@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hilum.datasets.tables import read_rows
+from hilum.datasets.tables import numbered_rows
 from hilum.errors import InputError
 from hilum.formats.atomic import replacing, writing
 
@@ -67,7 +67,7 @@ def read_left_out(folder: Path) -> tuple[LeftOut, ...]:
     if not path.exists():
         return ()
     found = []
-    for line, row in enumerate(read_rows(path, _COLUMNS), start=2):
+    for line, row in numbered_rows(path, _COLUMNS):
         reason = _REASONS.get(row["reason"])
         if reason is None or not row["series"]:
             raise InputError(

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from hilum._names import name_of
 from hilum.datasets.cases import Case, DataSet, Gap, ends
 from hilum.datasets.scans import CERTAIN_READERS, read_annotations
-from hilum.datasets.tables import each_row, read_rows
+from hilum.datasets.tables import numbered_rows, read_rows
 from hilum.errors import InputError
 from hilum.findings import Annotation
 
@@ -116,7 +116,7 @@ def read_candidates(path: Path, *, nodules: bool) -> dict[str, Floats]:
     """
     wanted = "1" if nodules else "0"
     found: dict[str, list[tuple[float, ...]]] = {}
-    for line, row in enumerate(each_row(path, CANDIDATE_COLUMNS), start=2):
+    for line, row in numbered_rows(path, CANDIDATE_COLUMNS):
         try:
             point = tuple(float(row[name]) for name in CANDIDATE_COLUMNS[1:4])
         except ValueError as error:
@@ -145,7 +145,7 @@ def read_excluded(path: Path) -> dict[str, tuple[Annotation, ...]]:
     """
     found: dict[str, list[Annotation]] = {}
     columns = (*CANDIDATE_COLUMNS[:4], "diameter_mm")
-    for line, row in enumerate(each_row(path, columns), start=2):
+    for line, row in numbered_rows(path, columns):
         try:
             x, y, z, diameter = (float(row[name]) for name in columns[1:])
         except ValueError as error:

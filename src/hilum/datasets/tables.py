@@ -39,13 +39,19 @@ def read_rows(path: Path, needed: Sequence[str]) -> list[Row]:
 
 def each_row(path: Path, needed: Sequence[str]) -> Iterator[Row]:
     """Go through the rows of a CSV, one in memory at a time; see `read_rows`."""
+    return (row for _, row in numbered_rows(path, needed))
+
+
+def numbered_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, Row]]:
+    """Go through the rows of a CSV, each with the line of the file it ends on."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, strict=True)  # an open quote eats lines
             columns = tuple(name.strip() for name in reader.fieldnames or ())
             reader.fieldnames = columns
             _check_columns(path, columns, needed)
-            for line, row in enumerate(reader, start=2):
+            for row in reader:
+                line = reader.line_num
                 if any(row[name] is None for name in needed):
                     there = sum(text is not None for text in row.values())
                     raise InputError(
@@ -53,7 +59,7 @@ def each_row(path: Path, needed: Sequence[str]) -> Iterator[Row]:
                         f"{there} of {len(columns)} values. Was the file copied whole?"
                     )
                 _check_surplus(path, line, row, len(columns))
-                yield row
+                yield line, row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(

@@ -9,18 +9,24 @@ without one.
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from hilum.datasets.tables import read_rows
+from hilum._names import name_of
+from hilum.datasets.tables import numbered_rows
 from hilum.errors import InputError
 
 POINT = ("coordX", "coordY", "coordZ")
 UNKNOWN_DIAMETER_MM = 10.0
 """What a negative diameter stands for."""
+
+_LARGEST_MM = 400.0
+_FARTHEST_MM = 1e6
+_SERIES_NAMES = ("seriesuid", "seriesinstanceuid", "series_uid", "series")
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,12 +63,14 @@ class Truth:
         nodules: To be found; diameters above 0.
         excluded: Findings that count neither way; None where there is no list.
         outside: Nodules of the table in series that are not judged.
+        repeated: Series that the list of series names more than once.
     """
 
     series: tuple[str, ...]
     nodules: Points
     excluded: Points | None
     outside: int = 0
+    repeated: tuple[str, ...] = ()
 
 
 def read_truth(folder: Path) -> Truth:
@@ -72,19 +80,32 @@ def read_truth(folder: Path) -> Truth:
         folder: Holds the three; the second may be absent.
 
     Raises:
-        InputError: A table is absent, empty or damaged, or names a series or a nodule
+        InputError: The folder or a table is absent, empty or damaged, or names a nodule
             twice.
     """
     folder = Path(folder)
-    series = _read_series(folder / "seriesuids.csv")
-    judged = np.array(series)
+    if not folder.is_dir():
+        raise InputError(
+            f"`{name_of(folder)}` is no folder. The truth is a folder with "
+            "annotations.csv and seriesuids.csv; give it before the predictions."
+        )
+    listed = _read_series(folder / "seriesuids.csv")
+    names, counts = np.unique(listed, return_counts=True)
+    series, judged = tuple(names.tolist()), names
     every = _read_findings(folder / "annotations.csv")
+    _refuse_repeats(every, "annotations.csv")
     path = folder / "annotations_excluded.csv"
     excluded = _read_findings(path) if path.exists() else None
     inside = np.isin(every.series, judged)
     if excluded is not None:
         excluded = excluded.kept(np.isin(excluded.series, judged))
-    return Truth(series, every.kept(inside), excluded, int((~inside).sum()))
+    return Truth(
+        series,
+        every.kept(inside),
+        excluded,
+        outside=int((~inside).sum()),
+        repeated=tuple(names[counts > 1].tolist()),
+    )
 
 
 def read_marks(path: Path) -> Points:
@@ -97,23 +118,17 @@ def read_marks(path: Path) -> Points:
         InputError: The table cannot be read, lacks a column, or holds what is no
             finite number.
     """
-    marks = _read_points(Path(path), "probability")
-    if not len(marks):
-        raise InputError(
-            f"`{Path(path).name}` holds no mark at all, so there is nothing to judge. "
-            "Did the detector run?"
-        )
-    return marks
+    return _read_points(Path(path), "probability")
 
 
 def _read_findings(path: Path) -> Points:
     """Read nodules or excluded findings."""
     found = _read_points(path, "diameter_mm")
-    if (found.value == 0).any():
-        line = int(np.flatnonzero(found.value == 0)[0]) + 2
+    odd = np.flatnonzero((found.value == 0) | (found.value > _LARGEST_MM))
+    if odd.size:
         raise InputError(
-            f"Line {line} of `{path.name}` has a diameter of 0 mm, which nothing can "
-            "hit. Write -1 where it is unknown."
+            f"`{path.name}` has a diameter of {found.value[odd[0]]:.4g} mm, which no "
+            "nodule has. Write millimetres, and -1 where it is unknown."
         )
     diameter = np.where(found.value < 0, UNKNOWN_DIAMETER_MM, found.value)
     return Points(found.series, found.center_mm, diameter)
@@ -121,45 +136,70 @@ def _read_findings(path: Path) -> Points:
 
 def _read_points(path: Path, value: str) -> Points:
     """Read points with a value."""
-    rows = read_rows(path, ("seriesuid", *POINT, value))
-    table = np.empty((len(rows), 4))
-    for line, row in enumerate(rows, start=2):
-        for column, name in enumerate((*POINT, value)):
+    names = (*POINT, value)
+    series: list[str] = []
+    numbers: list[float] = []
+    bad: list[int] = []
+    for line, row in numbered_rows(path, ("seriesuid", *names)):
+        series.append(row["seriesuid"].strip())
+        for name in names:
             try:
-                table[line - 2, column] = float(row[name])
+                number = float(row[name])
             except ValueError:
                 raise InputError(
                     f"Line {line} of `{path.name}`: {name} is {row[name][:40]!r}, "
-                    "which is no number."
+                    "which is no number. Write it with a decimal point, or take the "
+                    "line out."
                 ) from None
-    bad = np.flatnonzero(~np.isfinite(table).all(axis=1))
-    if bad.size:
+            if abs(number) > _FARTHEST_MM or not math.isfinite(number):
+                bad.append(line)
+            numbers.append(number)
+    if bad:
         raise InputError(
-            f"{bad.size} lines of `{path.name}` hold NaN or infinity, the first is "
-            f"line {bad[0] + 2}. Look for a division by zero in the detector."
+            f"{len(set(bad))} lines of `{path.name}` hold NaN, infinity or a number "
+            f"that no scan holds, the first is line {bad[0]}. Look for a division by "
+            "zero where they were made."
         )
-    series = np.array([row["seriesuid"].strip() for row in rows], dtype=np.str_)
-    return Points(series, table[:, :3], table[:, 3])
+    table = np.array(numbers).reshape(-1, len(names)) + 0.0  # no -0
+    return Points(np.array(series, dtype=np.str_), table[:, :3], table[:, 3])
 
 
-def _read_series(path: Path) -> tuple[str, ...]:
-    """Read the series to judge, one a line."""
+def _refuse_repeats(found: Points, name: str) -> None:
+    """Refuse a table that has a nodule twice."""
+    rows = np.column_stack(
+        [np.unique(found.series, return_inverse=True)[1], found.center_mm]
+    )
+    _, first, counts = np.unique(rows, axis=0, return_index=True, return_counts=True)
+    if (counts > 1).any():
+        uid = found.series[first[counts > 1][0]]
+        raise InputError(
+            f"`{name}` has {int((counts > 1).sum())} nodules more than once, at the "
+            f"very same place, such as one in series ...{uid[-12:]}. Each counts once: "
+            "take copies out."
+        )
+
+
+def _read_series(path: Path) -> list[str]:
+    """Read the series to judge, one a line, or out of a column of that name."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            found = [row[0].strip() for row in csv.reader(file) if row]
+            rows = [row for row in csv.reader(file, strict=True) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(
             f"Cannot read `{path.name}`: {reason}. It lists the series to judge, one a "
             "line, also those without a nodule."
         ) from error
-    found = [uid for uid in found if uid and uid.lower() != "seriesuid"]
+    first = [name.strip().lower() for name in rows[0]] if rows else []
+    column = next((n for n, name in enumerate(first) if name in _SERIES_NAMES), None)
+    if column is None and any(len(row) > 1 for row in rows):
+        raise InputError(
+            f"`{path.name}` has several columns and none is called seriesuid. Write "
+            "the series alone, one a line, or name their column."
+        )
+    body = rows if column is None else rows[1:]
+    found = [row[column or 0].strip() for row in body if len(row) > (column or 0)]
+    found = [uid for uid in found if uid]
     if not found:
         raise InputError(f"`{path.name}` lists no series. Write one a line.")
-    names, counts = np.unique(found, return_counts=True)
-    if (counts > 1).any():
-        raise InputError(
-            f"`{path.name}` lists {int((counts > 1).sum())} series twice, such as "
-            f"...{names[counts > 1][0][-12:]}. Each scan counts once: take copies out."
-        )
-    return tuple(found)
+    return found

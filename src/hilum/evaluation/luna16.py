@@ -37,11 +37,12 @@ class DetectionFigures:
         curve: With its interval.
         scans: How many were judged.
         nodules: To be found in them.
-        marks: That counted: hits and false positives.
+        marks: That counted: on nodules, or false positives.
         hits: Nodules found at any threshold.
         ignored: Marks that counted neither way.
         dropped: Marks beyond the 100 of their scan.
         has_excluded: Whether there was a list of excluded findings.
+        outside: Nodules of annotations.csv in series that were not judged.
         forced: The mistakes that were overridden, those of the other marks too.
         subgroups: Of parts of the scans and nodules, where facts were given.
         difference: CPM less that of the other marks, where there were any.
@@ -55,6 +56,7 @@ class DetectionFigures:
     ignored: int
     dropped: int
     has_excluded: bool
+    outside: int
     forced: tuple[Mistake, ...]
     subgroups: tuple[Subgroup, ...] = ()
     difference: Figure | None = None
@@ -69,6 +71,13 @@ class DetectionFigures:
                 "list count as false positives, so the figures are not comparable "
                 "with published ones."
             )
+        if self.outside:
+            notices.append(
+                f"{self.outside} nodules of annotations.csv are in series that are not "
+                "in seriesuids.csv, and were left out."
+            )
+        if not self.nodules:
+            notices.append("There is no nodule to find, so there is no sensitivity.")
         more: dict[str, Any] = {}
         if self.subgroups:
             more["subgroups"] = [group.to_json() for group in self.subgroups]
@@ -143,20 +152,18 @@ def evaluate_luna16(
     difference = None
     if against is not None:
         other = read_marks(against)
-        of_other = _mistakes(known, other, force=force, split=None)
-        mistakes += tuple(
-            replace(m, message=f"Of the other marks: {m.message}") for m in of_other
-        )
+        mistakes += _mistakes(known, other, force=force, of="Of the other marks: ")
         difference = compare_cpm(outcomes, match(known, _surest(other)))
     figures = DetectionFigures(
         curve=froc(outcomes),
         scans=outcomes.scans,
         nodules=int(outcomes.nodules.sum()),
-        marks=len(outcomes.scan),
+        marks=_in_series(known, marks) - outcomes.dropped - outcomes.ignored,
         hits=int(outcomes.is_hit.sum()),
         ignored=outcomes.ignored,
         dropped=outcomes.dropped,
         has_excluded=known.excluded is not None,
+        outside=known.outside,
         forced=mistakes,
         subgroups=subgroups,
         difference=difference,
@@ -167,11 +174,19 @@ def evaluate_luna16(
     return figures
 
 
+def _in_series(known: Truth, marks: Points) -> int:
+    """Count the marks in series that are judged."""
+    return int(np.isin(marks.series, np.array(known.series)).sum())
+
+
 def _mistakes(
-    known: Truth, marks: Points, *, force: bool, split: Path | None
+    known: Truth, marks: Points, *, force: bool, split: Path | None = None, of: str = ""
 ) -> tuple[Mistake, ...]:
     """Look for mistakes, and refuse marks with any unless forced."""
-    mistakes = tuple(find_mistakes(known, marks, split=split))
+    mistakes = tuple(
+        replace(mistake, message=of + mistake.message)
+        for mistake in find_mistakes(known, marks, split=split)
+    )
     if mistakes and not force:
         more = f" {len(mistakes) - 1} more: " if len(mistakes) > 1 else ""
         others = " ".join(mistake.message for mistake in mistakes[1:])

@@ -8,15 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from hilum.datasets.tables import read_rows
+from hilum.datasets.tables import numbered_rows
+from hilum.errors import InputError
 from hilum.evaluation.detections import Floats, Points, Truth
 from hilum.evaluation.froc import match
 
 SPLIT_COLUMNS = ("seriesuid", "patient", "set")
-_FEW_SCANS = 10
+_FEW_SCANS = 5
 _MUCH_BETTER = 4
 _LEAST_FIT = 0.2
+_SURE_FIT = 50
+_MANY_MARKS = 20
 _LARGEST_INDEX = 2048
+_NEARLY_ALL = 0.99
+_SOME = 0.1
+_NEAR_NOTHING = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +63,38 @@ def find_mistakes(
         split: A CSV with the columns `SPLIT_COLUMNS`, one line a series.
 
     Raises:
-        InputError: The split file cannot be read.
+        InputError: The split file cannot be read, or tells no patient or no set.
     """
     if split is not None:
-        yield from _shared_patients(Path(split))
+        yield from _wrong_split(Path(split), truth)
+    yield from _wrong_truth(truth)
+    if not len(marks):
+        yield Mistake(
+            "no-marks",
+            "The predictions hold no mark at all, so no nodule is found. Did the "
+            "detector run?",
+        )
+        return
     yield from _strange_series(truth, marks)
     yield from _strange_probabilities(marks)
     yield from _repeats(marks)
     yield from _one_fold(truth, marks)
     yield from _other_frame(truth, marks)
+
+
+def _wrong_truth(truth: Truth) -> Iterator[Mistake]:
+    if truth.repeated:
+        yield Mistake(
+            "repeated-series",
+            f"seriesuids.csv lists {len(truth.repeated)} series more than once, such "
+            f"as ...{truth.repeated[0][-12:]}. Each scan counts once: take copies out.",
+        )
+    if truth.outside and not len(truth.nodules):
+        yield Mistake(
+            "no-nodules-judged",
+            f"None of the {truth.outside} nodules of annotations.csv is in a series of "
+            "seriesuids.csv, so there is nothing to find. Are the two of other scans?",
+        )
 
 
 def _strange_series(truth: Truth, marks: Points) -> Iterator[Mistake]:
@@ -109,7 +138,7 @@ def _repeats(marks: Points) -> Iterator[Mistake]:
 def _one_fold(truth: Truth, marks: Points) -> Iterator[Mistake]:
     with_nodules = np.unique(truth.nodules.series)
     marked = int(np.isin(with_nodules, marks.series).sum())
-    if len(with_nodules) >= _FEW_SCANS and marked < len(with_nodules) / 2:
+    if len(with_nodules) >= _FEW_SCANS and marked <= len(with_nodules) / 2:
         yield Mistake(
             "one-fold",
             f"Only {marked} of {len(with_nodules)} scans with nodules have a mark. Was "
@@ -135,35 +164,64 @@ def _other_frame(truth: Truth, marks: Points) -> Iterator[Mistake]:
         return
     fits = {name: found(turn(marks.center_mm)) for name, turn in OTHER_FRAMES.items()}
     best = max(fits, key=lambda name: fits[name])
-    if fits[best] >= max(_MUCH_BETTER * now, _LEAST_FIT * nodules, 1):
+    scans = len(np.unique(marks.series))
+    by_chance = 1 if len(marks) <= _MANY_MARKS * scans else 2
+    least = max(min(_LEAST_FIT * nodules, _SURE_FIT), by_chance)
+    if fits[best] >= max(_MUCH_BETTER * now, least):
         yield Mistake(
             "wrong-frame",
             f"The marks find {now} of {nodules} nodules, but {fits[best]} if {best}. "
             "Write world coordinates in LPS millimetres, as coordX,coordY,coordZ.",
         )
-    elif not now and _like_indices(truth, marks.center_mm):
+    elif now <= _NEAR_NOTHING * nodules and _like_indices(truth, marks.center_mm):
         yield Mistake(
             "voxel-coordinates",
-            f"No mark lies on any of {nodules} nodules, and all coordinates lie "
-            f"between 0 and {marks.center_mm.max():.0f}: they look like voxel indices. "
-            "Convert them to world coordinates in LPS millimetres.",
+            f"The marks find {now} of {nodules} nodules, and nearly all coordinates "
+            f"lie between 0 and {_LARGEST_INDEX}, which those of the nodules do not: "
+            "they look like voxel indices. Convert them to world coordinates in LPS "
+            "millimetres.",
         )
 
 
 def _like_indices(truth: Truth, points: Floats) -> bool:
-    """Tell whether points look like voxel indices where the truth is in mm."""
-    return bool(
-        points.min() >= 0
-        and points.max() < _LARGEST_INDEX
-        and truth.nodules.center_mm.min() < 0
-    )
+    """Tell whether points look like voxel indices where the truth is in mm.
+
+    Of many a few may not: those of boxes at the border are rounded below 0.
+    """
+    others = int(((points < 0) | (points >= _LARGEST_INDEX)).sum())
+    few = max((1 - _NEARLY_ALL) * points.size, len(points) >= _FEW_SCANS)
+    return bool(others <= few and (truth.nodules.center_mm < 0).mean() >= _SOME)
 
 
-def _shared_patients(path: Path) -> Iterator[Mistake]:
-    """Find patients on two sides of a split."""
+def _wrong_split(path: Path, truth: Truth) -> Iterator[Mistake]:
+    """Find patients on two sides of a split, and scans that it does not speak of."""
     sets: dict[str, set[str]] = {}
-    for row in read_rows(path, SPLIT_COLUMNS):
-        sets.setdefault(row["patient"].strip(), set()).add(row["set"].strip())
+    listed: dict[str, set[str]] = {}
+    for line, row in numbered_rows(path, SPLIT_COLUMNS):
+        uid, patient, side = (row[name].strip() for name in SPLIT_COLUMNS)
+        if not patient or not side:
+            raise InputError(
+                f"Line {line} of `{path.name}` tells no "
+                f"{'set' if patient else 'patient'}. Each series needs both, such as "
+                "train or test."
+            )
+        sets.setdefault(patient, set()).add(side.casefold())
+        listed.setdefault(uid, set()).add(side.casefold())
+    unknown = sum(uid not in listed for uid in truth.series)
+    if unknown:
+        yield Mistake(
+            "unknown-split",
+            f"`{path.name}` says nothing of {unknown} of the {len(truth.series)} scans "
+            "that are judged, so the detector may have been trained on them. List "
+            "every series with its patient and set.",
+        )
+    both = sum(len(sides) > 1 for sides in listed.values())
+    if both:
+        yield Mistake(
+            "shared-series",
+            f"{both} of {len(listed)} series in `{path.name}` are on both sides of the "
+            "split. Keep each on one side and train again.",
+        )
     shared = sum(len(sides) > 1 for sides in sets.values())
     if shared:
         yield Mistake(

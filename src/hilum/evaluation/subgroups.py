@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hilum.datasets.tables import columns_of, read_rows
+from hilum.datasets.tables import columns_of, numbered_rows, read_rows
 from hilum.errors import InputError
 from hilum.evaluation.detections import Points, Truth
 from hilum.evaluation.froc import RATES, froc, match
@@ -98,14 +98,22 @@ def read_facts(path: Path, ids: Sequence[str]) -> tuple[Group, ...]:
             facts of no case.
     """
     columns = columns_of(path)
+    if not columns:
+        read_rows(path, KEYS[:1])  # says why it cannot be read
     key = next((name for name in KEYS if name in columns), None)
     if key is None:
         raise InputError(
             f"`{path.name}` has no column {', '.join(KEYS[:-1])} or {KEYS[-1]}, so "
             "nobody knows whose facts they are."
         )
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise InputError(
+            f"`{path.name}` has the column {', '.join(twice)} more than once. Keep the "
+            "one that is meant."
+        )
     table: dict[str, dict[str, str]] = {}
-    for line, row in enumerate(read_rows(path, (key,)), start=2):
+    for line, row in numbered_rows(path, (key,)):
         name = row[key].strip()
         if name in table:
             raise InputError(

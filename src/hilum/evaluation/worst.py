@@ -21,7 +21,7 @@ import numpy as np
 
 from hilum._names import name_of
 from hilum.datasets import NoduleCase, load_nodule, read_nodules
-from hilum.datasets.tables import columns_of, number_in, read_rows
+from hilum.datasets.tables import columns_of, number_in, numbered_rows
 from hilum.errors import InputError
 from hilum.evaluation.detections import Points, Truth, read_marks, read_truth
 from hilum.evaluation.froc import by_scan, on_findings
@@ -157,7 +157,7 @@ def _predicted(path: Path) -> dict[str, float]:
             "the predictions.csv of `hilum train malignancy`."
         )
     said = {}
-    for line, row in enumerate(read_rows(path, ("file", column)), start=2):
+    for line, row in numbered_rows(path, ("file", column)):
         value = number_in(row, column, f"Line {line} of `{path.name}`")
         if value is not None and not 1 <= value <= 5:
             raise InputError(
