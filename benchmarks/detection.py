@@ -67,7 +67,6 @@ from hilum.training.sharing import PRECISIONS, shared
 SHIP = FitSettings(epochs=10, learning_rate=1e-3, seed=7)
 CLASSICAL, SHIPPED = "dots alone (classical)", "network and dots"
 WHOLE = "the same in fp32"
-EXPORTED = (".xml", "-int8.xml")
 
 
 def train(
@@ -139,7 +138,9 @@ def export(
         without: Patients whose scans it has not seen.
         anew: Replace what is there.
     """
-    source, whole, small = (run / f"{name}{end}" for end in (".keras", *EXPORTED))
+    source, whole, small = (
+        run / f"{name}{end}" for end in (".keras", ".xml", "-int8.xml")
+    )
     if anew or not whole.exists():
         export_weights(source, whole)
     if small.exists() and not anew:

@@ -26,7 +26,7 @@ from hilum.sources import read_ct
 from hilum.stages.lungs import LungSegmenter
 from hilum.stages.nodules import NoduleDetector
 from hilum.stages.nodules.marks import padded
-from hilum.stages.nodules.region import Region
+from hilum.stages.nodules.network import network_region
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
         usual = detect(volume, lungs)
         seconds = min(_timed(lambda: detect(volume, lungs)) for _ in range(3))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        region = Region.cut(volume, lungs, voxel_mm=1.0, margin_mm=24.0)
+        region = network_region(volume, lungs)
         if region is None:
             raise SystemExit("no lungs in the phantom")
         hu = padded(region.hu)

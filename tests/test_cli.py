@@ -201,6 +201,15 @@ def test_a_closed_pipe_is_no_error(scan):
     assert done.stderr == ""
 
 
+def test_results_may_be_written_where_one_is(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    size = ["--shape", "2", "8", "8", "--spacing", "100", "40", "40"]
+    code, tree, _ = run(capsys, "phantom", ".", *size)
+    assert code == 0
+    assert "lesions" in tree
+    assert (tmp_path / "annotations.csv").exists()
+
+
 def test_detect_never_overwrites_the_scan(capsys, scan, tmp_path):
     path = tmp_path / "ct.csv.mha"
     hilum.convert(scan, path)

@@ -122,10 +122,6 @@ def _check_written(args: argparse.Namespace) -> None:
         if name not in _WRITTEN:
             continue
         others = [p for other, p in paths.items() if other != name]
-        if path.is_dir() and not path.name:
-            raise InputError(
-                f"`{path}` is a folder. Name a file in it to write the result to."
-            )
         tables = [p / t for p in others for t in _IN_FOLDERS if p.is_dir()]
         same = [p for p in (*others, *tables) if _is_same(p, path)]
         if same and (path.is_file() or not path.exists()):

@@ -34,16 +34,14 @@ def read_rows(path: Path, needed: Sequence[str]) -> list[Row]:
         InputError: It cannot be read, a column is missing or there twice, or a line
             has fewer or more values than there are columns.
     """
-    return list(each_row(path, needed))
-
-
-def each_row(path: Path, needed: Sequence[str]) -> Iterator[Row]:
-    """Go through the rows of a CSV, one in memory at a time; see `read_rows`."""
-    return (row for _, row in numbered_rows(path, needed))
+    return [row for _, row in numbered_rows(path, needed)]
 
 
 def numbered_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, Row]]:
-    """Go through the rows of a CSV, each with the line of the file it ends on."""
+    """Go through the rows of a CSV, each with the line of the file it ends on.
+
+    One is in memory at a time; for the rest see `read_rows`.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)  # an open quote eats lines
@@ -137,7 +135,21 @@ def _check_columns(path: Path, columns: Sequence[str], needed: Sequence[str]) ->
             f"`{name_of(path)}` lacks the column {', '.join(missing)}; it has {there}. "
             f"Expected a first line with {','.join(needed)}.{hint}"
         )
-    twice = [name for name in needed if columns.count(name) > 1]
+    refuse_repeated(path, columns, needed)
+
+
+def refuse_repeated(path: Path, columns: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse a table that has a column more than once.
+
+    Args:
+        path: The table.
+        columns: All that it has.
+        names: Those that are looked at.
+
+    Raises:
+        InputError: One of them is there more than once.
+    """
+    twice = sorted({name for name in names if columns.count(name) > 1})
     if twice:
         raise InputError(
             f"`{name_of(path)}` has the column {', '.join(twice)} more than once. Keep "

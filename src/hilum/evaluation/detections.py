@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,11 @@ class Points:
     def __len__(self) -> int:
         """Count them."""
         return len(self.series)
+
+    def places(self) -> list[tuple[str, float, float, float]]:
+        """Give where each is: series, x, y, z."""
+        x, y, z = self.center_mm.T.tolist()
+        return list(zip(self.series.tolist(), x, y, z, strict=True))
 
     def kept(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Points:
         """Keep some."""
@@ -90,8 +96,7 @@ def read_truth(folder: Path) -> Truth:
             "annotations.csv and seriesuids.csv; give it before the predictions."
         )
     listed = _read_series(folder / "seriesuids.csv")
-    names, counts = np.unique(listed, return_counts=True)
-    series, judged = tuple(names.tolist()), names
+    judged, counts = np.unique(listed, return_counts=True)
     every = _read_findings(folder / "annotations.csv")
     _refuse_repeats(every, "annotations.csv")
     path = folder / "annotations_excluded.csv"
@@ -100,11 +105,11 @@ def read_truth(folder: Path) -> Truth:
     if excluded is not None:
         excluded = excluded.kept(np.isin(excluded.series, judged))
     return Truth(
-        series,
+        tuple(judged.tolist()),
         every.kept(inside),
         excluded,
         outside=int((~inside).sum()),
-        repeated=tuple(names[counts > 1].tolist()),
+        repeated=tuple(judged[counts > 1].tolist()),
     )
 
 
@@ -166,16 +171,12 @@ def _read_points(path: Path, value: str) -> Points:
 
 def _refuse_repeats(found: Points, name: str) -> None:
     """Refuse a table that has a nodule twice."""
-    rows = np.column_stack(
-        [np.unique(found.series, return_inverse=True)[1], found.center_mm]
-    )
-    _, first, counts = np.unique(rows, axis=0, return_index=True, return_counts=True)
-    if (counts > 1).any():
-        uid = found.series[first[counts > 1][0]]
+    repeated = [place for place, n in Counter(found.places()).items() if n > 1]
+    if repeated:
         raise InputError(
-            f"`{name}` has {int((counts > 1).sum())} nodules more than once, at the "
-            f"very same place, such as one in series ...{uid[-12:]}. Each counts once: "
-            "take copies out."
+            f"`{name}` has {len(repeated)} nodules more than once, at the very same "
+            f"place, such as one in series ...{repeated[0][0][-12:]}. Each counts "
+            "once: take copies out."
         )
 
 

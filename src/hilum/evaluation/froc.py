@@ -41,6 +41,7 @@ class Outcomes:
         is_hit: (n,) whether it is a hit.
         dropped: Marks beyond the 100 of their scan.
         ignored: Marks that count neither way.
+        counted: Marks on nodules, or false positives.
     """
 
     scans: int
@@ -50,6 +51,7 @@ class Outcomes:
     is_hit: npt.NDArray[np.bool_]
     dropped: int
     ignored: int
+    counted: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +90,7 @@ def match(truth: Truth, marks: Points) -> Outcomes:
     nothing = truth.nodules.kept(np.zeros(len(truth.nodules), bool))
     excluded = by_scan(truth.excluded or nothing, number)
     parts: list[tuple[int, Floats, bool]] = []
-    dropped = ignored = 0
+    dropped = ignored = counted = 0
     for n, mine in by_scan(marks, number).items():
         kept = mine.kept(_strongest(mine.value))
         dropped += len(mine) - len(kept)
@@ -99,7 +101,9 @@ def match(truth: Truth, marks: Points) -> Outcomes:
         parts += [(n, np.array(hits), True), (n, kept.value[false], False)]
         best = {int(np.argmax(np.where(on, kept.value, -np.inf))) for on in on_nodule
                 if on.any()}  # fmt: skip
-        ignored += len(kept) - int(false.sum()) - len(best)
+        count = int(false.sum()) + len(best)
+        counted += count
+        ignored += len(kept) - count
     counts = np.zeros(len(truth.series), np.int64)
     for n, some in nodules.items():
         counts[n] = len(some)
@@ -112,6 +116,7 @@ def match(truth: Truth, marks: Points) -> Outcomes:
         np.repeat(np.array([hit for _, _, hit in parts], bool), sizes),
         dropped,
         ignored,
+        counted,
     )
 
 

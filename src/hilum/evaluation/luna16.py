@@ -158,7 +158,7 @@ def evaluate_luna16(
         curve=froc(outcomes),
         scans=outcomes.scans,
         nodules=int(outcomes.nodules.sum()),
-        marks=_in_series(known, marks) - outcomes.dropped - outcomes.ignored,
+        marks=outcomes.counted,
         hits=int(outcomes.is_hit.sum()),
         ignored=outcomes.ignored,
         dropped=outcomes.dropped,
@@ -172,11 +172,6 @@ def evaluate_luna16(
         with keeping(figures.to_json()):
             draw_froc(figures.curve, plot, title=f"{outcomes.scans} scans")
     return figures
-
-
-def _in_series(known: Truth, marks: Points) -> int:
-    """Count the marks in series that are judged."""
-    return int(np.isin(marks.series, np.array(known.series)).sum())
 
 
 def _mistakes(
@@ -199,11 +194,6 @@ def _mistakes(
 def _surest(marks: Points) -> Points:
     """Of marks at the very same place keep the surest."""
     order = np.argsort(-marks.value, kind="stable")
-    seen: set[tuple[str, ...]] = set()
-    kept = []
-    for n in order.tolist():
-        key = (str(marks.series[n]), *map(str, marks.center_mm[n].tolist()))
-        if key not in seen:
-            seen.add(key)
-            kept.append(n)
-    return marks.kept(np.array(sorted(kept), np.int64))
+    places = marks.places()
+    first = {places[n]: n for n in reversed(order.tolist())}
+    return marks.kept(np.array(sorted(first.values()), np.int64))

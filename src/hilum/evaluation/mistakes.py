@@ -125,8 +125,7 @@ def _strange_probabilities(marks: Points) -> Iterator[Mistake]:
 
 
 def _repeats(marks: Points) -> Iterator[Mistake]:
-    rows = [(s, *p) for s, p in zip(marks.series, marks.center_mm, strict=True)]
-    repeated = len(rows) - len({tuple(map(str, row)) for row in rows})
+    repeated = len(marks) - len(set(marks.places()))
     if repeated:
         yield Mistake(
             "repeated-marks",
@@ -195,8 +194,8 @@ def _like_indices(truth: Truth, points: Floats) -> bool:
 
 def _wrong_split(path: Path, truth: Truth) -> Iterator[Mistake]:
     """Find patients on two sides of a split, and scans that it does not speak of."""
-    sets: dict[str, set[str]] = {}
-    listed: dict[str, set[str]] = {}
+    series: dict[str, set[str]] = {}
+    patients: dict[str, set[str]] = {}
     for line, row in numbered_rows(path, SPLIT_COLUMNS):
         uid, patient, side = (row[name].strip() for name in SPLIT_COLUMNS)
         if not patient or not side:
@@ -205,9 +204,9 @@ def _wrong_split(path: Path, truth: Truth) -> Iterator[Mistake]:
                 f"{'set' if patient else 'patient'}. Each series needs both, such as "
                 "train or test."
             )
-        sets.setdefault(patient, set()).add(side.casefold())
-        listed.setdefault(uid, set()).add(side.casefold())
-    unknown = sum(uid not in listed for uid in truth.series)
+        series.setdefault(uid, set()).add(side.casefold())
+        patients.setdefault(patient, set()).add(side.casefold())
+    unknown = sum(uid not in series for uid in truth.series)
     if unknown:
         yield Mistake(
             "unknown-split",
@@ -215,18 +214,18 @@ def _wrong_split(path: Path, truth: Truth) -> Iterator[Mistake]:
             "that are judged, so the detector may have been trained on them. List "
             "every series with its patient and set.",
         )
-    both = sum(len(sides) > 1 for sides in listed.values())
-    if both:
-        yield Mistake(
-            "shared-series",
-            f"{both} of {len(listed)} series in `{path.name}` are on both sides of the "
-            "split. Keep each on one side and train again.",
-        )
-    shared = sum(len(sides) > 1 for sides in sets.values())
-    if shared:
-        yield Mistake(
-            "shared-patients",
-            f"{shared} of {len(sets)} patients in `{path.name}` are on both sides of "
-            "the split, so the detector has seen them. Split by patient and train "
-            "again.",
-        )
+    for what, sides, advice in (
+        ("series", series, "Keep each on one side and train again."),
+        (
+            "patients",
+            patients,
+            "The detector has seen them: split by patient and train again.",
+        ),
+    ):
+        shared = sum(len(of) > 1 for of in sides.values())
+        if shared:
+            yield Mistake(
+                f"shared-{what}",
+                f"{shared} of {len(sides)} {what} in `{path.name}` are on both sides "
+                f"of the split. {advice}",
+            )

@@ -17,7 +17,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hilum.datasets.tables import columns_of, numbered_rows, read_rows
+from hilum.datasets.tables import (
+    columns_of,
+    numbered_rows,
+    read_rows,
+    refuse_repeated,
+)
 from hilum.errors import InputError
 from hilum.evaluation.detections import Points, Truth
 from hilum.evaluation.froc import RATES, froc, match
@@ -106,12 +111,7 @@ def read_facts(path: Path, ids: Sequence[str]) -> tuple[Group, ...]:
             f"`{path.name}` has no column {', '.join(KEYS[:-1])} or {KEYS[-1]}, so "
             "nobody knows whose facts they are."
         )
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise InputError(
-            f"`{path.name}` has the column {', '.join(twice)} more than once. Keep the "
-            "one that is meant."
-        )
+    refuse_repeated(path, columns, columns)
     table: dict[str, dict[str, str]] = {}
     for line, row in numbered_rows(path, (key,)):
         name = row[key].strip()

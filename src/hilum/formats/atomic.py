@@ -23,7 +23,14 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
     Args:
         path: Replaced when the block ends without an error, otherwise untouched.
+
+    Raises:
+        InputError: It is a folder.
     """
+    if path.is_dir():
+        raise InputError(
+            f"Cannot write `{name_of(path)}`: it is a folder. Name a file in it."
+        )
     if _is_special(path):
         with path.open("wb") as file:
             yield file

@@ -17,8 +17,7 @@ import numpy.typing as npt
 from hilum.datasets.scans import CERTAIN_READERS
 from hilum.findings import Annotation, Candidate, Point
 from hilum.stages.nodules import NoduleDetector
-from hilum.stages.nodules.network import NETWORK_VOXEL_MM as VOXEL_MM
-from hilum.stages.nodules.network import network_region
+from hilum.stages.nodules.network import NETWORK_VOXEL_MM, network_region
 from hilum.stages.nodules.region import Region
 from hilum.volume import CTVolume, HUArray, Mask
 
@@ -145,7 +144,7 @@ def _places(
     import edt  # noqa: PLC0415
 
     lung = np.ascontiguousarray(outside_mm <= 0)
-    depth = edt.edt(lung, anisotropy=(2 * VOXEL_MM,) * 3, parallel=2)
+    depth = edt.edt(lung, anisotropy=(2 * NETWORK_VOXEL_MM,) * 3, parallel=2)
     coarse = hu[::2, ::2, ::2]
     deep = depth > _PLEURA_MM
     kinds = (lung, lung & ~deep, deep & (coarse > _VESSEL_HU) & (coarse < 200))
