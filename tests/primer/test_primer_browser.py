@@ -23,7 +23,7 @@ from hilum.primer.site import Site
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
-LATENCY_MS = 50
+LATENCY_MS = 1000  # where other work shares the processor; `make bench` has the real 50
 SET = """([name, value]) => {
   const [title, label] = name.split("/");
   const input = document.querySelector(`#${title} [data-name="${label}"]`);
@@ -337,7 +337,6 @@ def test_lesson_12_counts_what_was_found(show, scene):
 
 
 def test_a_slider_answers_while_it_moves(show):
-    # the fastest of several, since other work may share the processor
     levels = range(-900, 0, 100)
     for key, moves in (
         ("scanner", {"window/Level": levels, "threshold/Threshold": levels}),
