@@ -10,7 +10,7 @@ from hilum.runtime.predictor import load_predictor
 from hilum.space import Grid
 from hilum.stages.nodules import NoduleDetector, detector, network
 from hilum.stages.nodules.marks import Marks, marks_of, padded
-from hilum.stages.nodules.network import network_marks, odds_with_dots
+from hilum.stages.nodules.network import network_marks
 from hilum.stages.nodules.region import Region
 from hilum.volume import CTVolume, Mask
 
@@ -263,26 +263,6 @@ def test_the_box_does_not_hang_on_the_last_digit_of_the_spacing(more):
     assert box.grid.shape[0] == 80  # 50 slices of 1.6 mm
     # from slice 5, whose lower face lies at 4.5 * 1.6 mm
     assert box.grid.to_world([-0.5, 0, 0])[2] == pytest.approx(4.5 * 1.6, abs=1e-3)
-
-
-def test_odds_with_dots_by_hand():
-    marks = Marks(
-        np.array([[0.0, 0, 0], [50, 0, 0]]), np.array([6.0, 6]), np.array([0.5, 0.5])
-    )
-    dots = np.array([[0.0, 3, 0], [20, 0, 0]])
-    odds = odds_with_dots(
-        marks, dots, np.array([0.6, 0.9]), even_strength=0.3, share=1.0
-    )
-    # log(0.5 / 0.5) + log(0.6 / 0.3); and where there is no dot log(0.03 / 0.3)
-    np.testing.assert_allclose(odds, [np.log(2), np.log(0.1)])
-
-
-def test_without_dots_the_network_decides():
-    marks = Marks(np.zeros((1, 3)), np.array([6.0]), np.array([0.8]))
-    odds = odds_with_dots(
-        marks, np.zeros((0, 3)), np.zeros(0), even_strength=0.3, share=0.0
-    )
-    np.testing.assert_allclose(odds, [np.log(4)])
 
 
 def test_absent_weights_are_refused_before_any_work(tmp_path):

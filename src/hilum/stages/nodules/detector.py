@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -17,13 +16,17 @@ from hilum.errors import InputError
 from hilum.findings import Candidate
 from hilum.runtime.predictor import load_predictor
 from hilum.runtime.weights import find_weights
+from hilum.space import FloatArray
 from hilum.stages.nodules.dots import Dots, find_dots, strongest
 from hilum.stages.nodules.extent import measure_diameters
-from hilum.stages.nodules.network import (
-    network_marks,
-    network_region,
+from hilum.stages.nodules.joining import (
+    FAINTEST_CONTRAST,
+    FAINTEST_DOT,
+    contrast_of,
     odds_with_dots,
 )
+from hilum.stages.nodules.marks import Marks
+from hilum.stages.nodules.network import network_marks, network_region
 from hilum.stages.nodules.region import Region
 from hilum.volume import CTVolume, HUArray, Mask
 
@@ -32,9 +35,6 @@ LUNG_HU = -850
 
 SURROUNDINGS_MM = 20.0
 """How much around the lungs is filtered with them, so that the wall has no edge."""
-
-DOTS_BESIDE = 300
-"""How many dots are looked up beside the marks of a network."""
 
 HALVED_BESIDE = 1.7
 """Width of the smoothing, in voxels, from which dots beside a network are sought on
@@ -154,7 +154,9 @@ class NoduleDetector:
     def _dotted(self, region: Region) -> tuple[Candidate, ...]:
         """Find candidates by their shape alone."""
         hu = np.clip(region.hu, *self.range_hu)
-        dots = self._dots(region, hu, self.max_candidates)
+        inside = region.near(self.margin_mm)
+        dots = self._dots(region, hu, FAINTEST_STRENGTH)
+        dots = strongest(dots, inside, self.max_candidates)
         diameters = measure_diameters(hu, dots.index, dots.diameter, around_hu=LUNG_HU)
         return tuple(
             Candidate((x, y, z), diameter * self.voxel_mm, self.score(strength))
@@ -169,14 +171,17 @@ class NoduleDetector:
     def _marked(self, region: Region) -> tuple[Candidate, ...]:
         """Find candidates by the network, and rank them by their shape as well."""
         hu = np.clip(region.hu, *self.range_hu)
-        dots = self._dots(region, hu, DOTS_BESIDE)
-        odds_of = partial(
-            odds_with_dots,
-            dots_at=dots.index,
-            strength=dots.strength,
-            even_strength=self.even_strength,
-            share=self.dot_share,
-        )
+        dots = self._dots(region, hu, FAINTEST_DOT * FAINTEST_CONTRAST)
+
+        def odds_of(marks: Marks) -> FloatArray:
+            return odds_with_dots(
+                marks,
+                dots,
+                contrast_of(hu, marks, soft_tissue_hu=self._soft_tissue_hu),
+                even_strength=self.even_strength,
+                share=self.dot_share,
+            )
+
         marks = network_marks(
             region,
             load_predictor(self.weights),
@@ -192,22 +197,23 @@ class NoduleDetector:
             for (x, y, z), n in zip(world, order.tolist(), strict=True)
         )
 
-    def _dots(self, region: Region, hu: HUArray, most: int) -> Dots:
-        """Find the strongest dots in the lungs."""
+    def _dots(self, region: Region, hu: HUArray, least_strength: float) -> Dots:
+        """Find the dots in the lungs, those of neighbouring scales too."""
         voxel_mm = region.grid.spacing_mm[0]
-        inside = region.near(self.margin_mm)
-        dots = find_dots(
+        smallest, largest = self.diameters_mm
+        return find_dots(
             hu.astype(np.float32),
-            inside,
-            diameters=(
-                self.diameters_mm[0] / voxel_mm,
-                self.diameters_mm[1] / voxel_mm,
-            ),
-            contrast=self.range_hu[1] - LUNG_HU,
-            least_strength=FAINTEST_STRENGTH,
+            region.near(self.margin_mm),
+            diameters=(smallest / voxel_mm, largest / voxel_mm),
+            contrast=self._soft_tissue_hu,
+            least_strength=least_strength,
             halved_from=HALVED_BESIDE if self.weights else None,
         )
-        return strongest(dots, inside, most)
+
+    @property
+    def _soft_tissue_hu(self) -> float:
+        """How far soft tissue stands out from lung."""
+        return self.range_hu[1] - LUNG_HU
 
     def score(self, strength: float) -> float:
         """Map the strength of a dot to a score in [0, 1] that grows with it.

@@ -46,7 +46,7 @@ def _measure(hu: HUArray, center: FloatArray, diameter: float, around_hu: int) -
     """Measure one dot."""
     from hilum.stages.nodules import _ray_kernels  # noqa: PLC0415  numba is slow
 
-    directions = _directions()
+    directions = even_directions()
     radius = diameter / 2
     limit = max(2 * radius, radius + 3)
     rise_hu = _ray_kernels.mean_at(hu, center, directions, radius / 2) - around_hu
@@ -60,8 +60,8 @@ def _measure(hu: HUArray, center: FloatArray, diameter: float, around_hu: int) -
 
 
 @lru_cache(maxsize=1)
-def _directions() -> FloatArray:
-    """Spread unit vectors evenly; the second half is opposite to the first.
+def even_directions() -> FloatArray:
+    """Spread `2 * PAIRS` unit vectors evenly, the second half opposite to the first.
 
     The first half is a Fibonacci lattice on the upper half of the sphere.
     """

@@ -29,8 +29,6 @@ MARGIN_MM = 24.0
 NO_LUNGS = "No lungs are found in it. Is it a chest CT?"
 
 LEAST_CHANCE = 0.005
-FAINTEST_DOT = 0.03
-"""Strength of a dot where the filter finds none."""
 
 MOST_VOXELS = 48_000_000
 """What is looked at in one go; a pair of lungs seldom has 40 million mm³ around it."""
@@ -53,8 +51,6 @@ LOOK_EDGE = 48
 
 LOOK_AROUND = 1
 """Cells on each side of a mark that the second look may change."""
-
-_CLOSE_MM = 4.0
 
 
 def network_region(volume: CTVolume, lungs: Mask) -> Region | None:
@@ -217,36 +213,3 @@ def _crops_around(index: FloatArray, shape: Sequence[int]) -> npt.NDArray[np.int
 def _crop(hu: Float32Array, start: npt.NDArray[np.int64]) -> Float32Array:
     z, y, x = start.tolist()
     return hu[z : z + LOOK_EDGE, y : y + LOOK_EDGE, x : x + LOOK_EDGE]
-
-
-def odds_with_dots(
-    marks: Marks,
-    dots_at: FloatArray,
-    strength: FloatArray,
-    *,
-    even_strength: float,
-    share: float,
-) -> FloatArray:
-    """Join what the network says with the shape that the dot filter sees.
-
-    The logarithm of the odds: that of the network, and `share` times that of the
-    strongest dot in the mark, or within 4 voxels, by the strength of an even one.
-
-    Args:
-        marks: Of the network.
-        dots_at: (n, 3) centres of dots in voxels.
-        strength: (n,) of them.
-        even_strength: Of a dot that counts neither way.
-        share: How much dots count.
-    """
-    chance = np.clip(marks.chance, 1e-6, 1 - 1e-6)
-    found = np.full(len(chance), FAINTEST_DOT)
-    for n, (index, diameter) in enumerate(
-        zip(marks.index, marks.diameter, strict=True)
-    ):
-        gaps = np.linalg.norm(dots_at - index, axis=1)
-        near = strength[gaps <= max(diameter / 2, _CLOSE_MM)]
-        found[n] = max(FAINTEST_DOT, float(near.max())) if near.size else FAINTEST_DOT
-    return np.asarray(
-        np.log(chance / (1 - chance)) + share * np.log(found / even_strength)
-    )
