@@ -1,8 +1,8 @@
 """The nodule detector, from data to figures: cross-validation on the annotated CT.
 
     python benchmarks/detection.py RUN           train each fold, then judge them
-    python benchmarks/detection.py RUN --judge   judge the networks that are in RUN, or
-                                                 those beside this file
+    python benchmarks/detection.py RUN --judge   judge the networks that are in RUN; if
+                                                 there is none, those beside this file
     python benchmarks/detection.py RUN --ship    train fold-0.keras on, on all patients
                                                  and nodules: RUN/nodules.keras
     python benchmarks/detection.py RUN --fold 1  train that fold alone, as on a core of
@@ -23,9 +23,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +50,7 @@ from hilum.datasets.opening import open_dataset
 from hilum.datasets.scans import read_scans
 from hilum.evaluation.examples import scan_inputs
 from hilum.findings import Annotation
+from hilum.formats.atomic import replacing
 from hilum.nn.losses import marks_loss
 from hilum.runtime.export import export_weights
 from hilum.runtime.weights import digest_of
@@ -69,11 +69,12 @@ from hilum.training.scenes import Scene
 from hilum.training.sharing import PRECISIONS, shared
 
 SHIP = FitSettings(epochs=10, learning_rate=1e-3, seed=7)
-KEPT = "nodules_of_fold_{}.keras"
+KEPT = "nodules_of_fold_{}"
 """Beside this file: what the figures in the documentation are of."""
 DIGESTS = "nodules_of_folds.json"
-KEPT_FROM = (0.2, 0.3, 0.4, 0.5)
+SCORES = (0.2, 0.3, 0.4, 0.5)
 CLASSICAL, SHIPPED = "dots alone (classical)", "network and dots"
+ALONE = "network alone"
 WHOLE = "the same in fp32"
 
 
@@ -82,7 +83,7 @@ def train(
 ) -> None:
     """Train the networks of folds, or go on with the first on all patients."""
     if ship:
-        model = keras.models.load_model(network_of(run, 0), compile=False)
+        model = keras.models.load_model(run / "fold-0.keras", compile=False)
         scenes, implants = material(run)
         views = DetectionViews(scenes, Implants(implants), variety=settings.variety)
         fit(
@@ -105,18 +106,6 @@ def train(
         train_detection(scenes, implants, folder=folder, settings=settings).save(target)
         export(run, target.stem, without=FOLDS[fold])
         print(f"{target.stem}: {time.perf_counter() - start:.0f} s", flush=True)
-
-
-def network_of(run: Path, fold: int) -> Path:
-    """Find the network of a fold in RUN, or bring the one beside this file there."""
-    path = run / f"fold-{fold}.keras"
-    if not path.exists():
-        kept = Path(__file__).with_name(KEPT.format(fold))
-        digests = json.loads(kept.with_name(DIGESTS).read_text())
-        if digest_of(kept) != digests[kept.name]:
-            raise SystemExit(f"{kept.name} is damaged: its SHA-256 is another.")
-        shutil.copyfile(kept, path)
-    return path
 
 
 def material(
@@ -169,36 +158,54 @@ def export(
     export_weights(source, small, precision="int8", calibration=scan_inputs(cases))
 
 
-def detectors(run: Path, fold: int) -> dict[str, NoduleDetector]:
-    """Give the ways of detecting that are compared, for the scans of a fold."""
-    network = str(run / f"fold-{fold}-int8.xml")
+def networks(run: Path) -> dict[int, str]:
+    """Export the network of each fold that was trained in RUN, and give their names.
+
+    Where none was, those beside this file.
+    """
+    folds = range(len(FOLDS))
+    names = {n: f"fold-{n}" for n in folds if (run / f"fold-{n}.keras").exists()}
+    if not names:
+        print("There is no network in RUN: judging those beside this file.")
+        names = {n: _brought(run, KEPT.format(n)) for n in folds}
+    for fold, name in names.items():
+        export(run, name, without=FOLDS[fold], anew=False)
+    return names
+
+
+def _brought(run: Path, name: str) -> str:
+    """Copy a network from beside this file into RUN."""
+    kept = Path(__file__).with_name(f"{name}.keras")
+    if digest_of(kept) != json.loads(kept.with_name(DIGESTS).read_text())[kept.name]:
+        raise SystemExit(f"{kept.name} is damaged: its SHA-256 is another.")
+    with replacing(run / kept.name) as file:
+        file.write(kept.read_bytes())
+    return name
+
+
+def detectors(run: Path, name: str) -> dict[str, NoduleDetector]:
+    """Give the ways of detecting that are compared, with one network."""
+    network = str(run / f"{name}-int8.xml")
     return {
         CLASSICAL: NoduleDetector(weights=""),
         "network alone, one view": NoduleDetector(
             weights=network, dot_share=0.0, mirrored=False
         ),
-        "network alone": NoduleDetector(weights=network, dot_share=0.0),
+        ALONE: NoduleDetector(weights=network, dot_share=0.0),
         "network and dots, one view": NoduleDetector(weights=network, mirrored=False),
         SHIPPED: NoduleDetector(weights=network),
-        WHOLE: NoduleDetector(weights=str(run / f"fold-{fold}.xml")),
+        WHOLE: NoduleDetector(weights=str(run / f"{name}.xml")),
     }
 
 
-def _trained(run: Path) -> list[tuple[int, tuple[str, ...]]]:
-    """Export the network of each fold; give the folds and the patients of each."""
-    for n, patients in enumerate(FOLDS):
-        export(run, network_of(run, n).stem, without=patients, anew=False)
-    return list(enumerate(FOLDS))
-
-
-def cross_validate(run: Path) -> dict[str, list[Outcome]]:
+def cross_validate(run: Path, names: Mapping[int, str]) -> dict[str, list[Outcome]]:
     """Detect in each annotated scan by the network that never saw its patient."""
     cases = {c.patient: c for c in read_scans(prepare(run))}
     outcomes: dict[str, list[Outcome]] = {}
-    for fold, patients in _trained(run):
-        for patient in patients:
+    for fold, network in names.items():
+        for patient in FOLDS[fold]:
             volume, lungs = read_case(cases[patient])
-            for name, detect in detectors(run, fold).items():
+            for name, detect in detectors(run, network).items():
                 found = match(
                     patient, detect(volume, lungs), cases[patient].annotations
                 )
@@ -208,16 +215,18 @@ def cross_validate(run: Path) -> dict[str, list[Outcome]]:
     return outcomes
 
 
-def judge_hard(run: Path) -> dict[str, dict[str, list[Outcome]]]:
+def judge_hard(
+    run: Path, names: Mapping[int, str]
+) -> dict[str, dict[str, list[Outcome]]]:
     """Judge on inserted nodules of patients, and in lungs, that were never trained on.
 
     Returns:
         Sort of nodule to detector to outcomes; false positives are those of all.
     """
     outcomes: dict[str, dict[str, list[Outcome]]] = {}
-    for fold, _ in _trained(run):
+    for fold, network in names.items():
         for case in hard_cases(run, fold):
-            for name, detect in detectors(run, fold).items():
+            for name, detect in detectors(run, network).items():
                 if name not in (CLASSICAL, SHIPPED, WHOLE):
                     continue
                 marks = detect(case.volume, case.lungs)
@@ -233,8 +242,8 @@ def judge_hard(run: Path) -> dict[str, dict[str, list[Outcome]]]:
     return outcomes
 
 
-def judge_phantoms(run: Path) -> dict[str, list[Outcome]]:
-    """Judge on synthetic chests of people that were never trained on."""
+def judge_phantoms(run: Path, network: str) -> dict[str, list[Outcome]]:
+    """Judge a network on synthetic chests of people that were never trained on."""
     outcomes: dict[str, list[Outcome]] = {}
     for seed in TEST_PHANTOMS:
         phantom = phantom_of(seed, 6)
@@ -243,7 +252,7 @@ def judge_phantoms(run: Path) -> dict[str, list[Outcome]]:
             Annotation(f"{t.type} {t.site}", t.center_mm, t.diameter_mm, 4)
             for t in phantom.truths
         ]
-        for name, detect in detectors(run, 0).items():
+        for name, detect in detectors(run, network).items():
             if name in (CLASSICAL, SHIPPED, WHOLE):
                 found = match(f"phantom-{seed}", detect(phantom.volume, lungs), truths)
                 outcomes.setdefault(name, []).append(found)
@@ -252,19 +261,20 @@ def judge_phantoms(run: Path) -> dict[str, list[Outcome]]:
 
 def report(run: Path) -> None:
     """Judge what is in RUN, and print the tables."""
+    names = networks(run)
     print("found at ... false positives a scan   1/8  1/4  1/2    1    2    4    8")
-    crossed = cross_validate(run)
+    crossed = cross_validate(run, names)
     for name, outcomes in crossed.items():
         print(row(name, outcomes))
     draw_curves(
-        {name: crossed[name] for name in (SHIPPED, "network alone", CLASSICAL)},
+        {name: crossed[name] for name in (SHIPPED, ALONE, CLASSICAL)},
         run / "froc.png",
         title="Scans of patients never seen; bands: 95 %, bootstrap over scans",
     )
     best = crossed[SHIPPED]
     low, high = interval_at(best, 1)
     print(f"sensitivity at 1, network and dots: 95 % interval {low:.2f} to {high:.2f}")
-    for score in KEPT_FROM:
+    for score in SCORES:
         found = sum(hit >= score for o in best for hit in o.hits)
         false = sum(s >= score for o in best for s in o.false_scores) / len(best)
         print(
@@ -273,10 +283,10 @@ def report(run: Path) -> None:
     for outcome in best:
         if outcome.patient.startswith("QIN"):
             print(f"  {outcome.patient}: rank {outcome.ranks}")
-    for sort, by_name in judge_hard(run).items():
+    for sort, by_name in judge_hard(run, names).items():
         for name, outcomes in by_name.items():
             print(row(f"{sort}: {name}"[:38], outcomes))
-    phantoms = judge_phantoms(run)
+    phantoms = judge_phantoms(run, next(iter(names.values())))
     for name, outcomes in phantoms.items():
         print(row(f"20 phantoms: {name}"[:38], outcomes))
     false = sorted((s for o in phantoms[SHIPPED] for s in o.false_scores), reverse=True)

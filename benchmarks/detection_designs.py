@@ -69,7 +69,7 @@ def seconds_of(weights: Path) -> float:
 def judge_design(run: Path, folder: Path) -> tuple[list[Outcome], list[Outcome]]:
     """Give what a design finds: the targets, and the hard nodules."""
     cases = {c.patient: c for c in read_scans(prepare(run))}
-    detect = detectors(folder, FOLD)[SHIPPED]
+    detect = detectors(folder, f"fold-{FOLD}")[SHIPPED]
     real = []
     for patient in FOLDS[FOLD]:
         marks = detect(*read_case(cases[patient]))

@@ -53,7 +53,7 @@ def draw_curves(
         title: Above it.
     """
     axes = froc_axes(title)
-    fine = np.geomspace(1 / 11, 16, 60)
+    fine = np.union1d(np.geomspace(1 / 11, 16, 60), RATES)
     for number, (name, outcomes) in enumerate(groups.items()):
         targets = sum(len(o.hits) for o in outcomes)
         band = np.array([interval_at(outcomes, rate) for rate in fine])

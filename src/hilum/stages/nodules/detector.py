@@ -17,7 +17,7 @@ from hilum.findings import Candidate
 from hilum.runtime.predictor import load_predictor
 from hilum.runtime.weights import find_weights
 from hilum.space import FloatArray
-from hilum.stages.nodules.dots import Dots, find_dots, strongest
+from hilum.stages.nodules.dots import BoolArray, Dots, find_dots, strongest
 from hilum.stages.nodules.extent import measure_diameters
 from hilum.stages.nodules.joining import (
     FAINTEST_CONTRAST,
@@ -50,16 +50,16 @@ class NoduleDetector:
 
     The lungs are resampled to cubic voxels and clipped to soft tissue, so that
     calcium and contrast agent look no different. A Hessian filter then finds
-    bright dots at every half octave of diameter (see `dots`). Of dots that lie
-    within each other the strongest is kept. With `weights`, a network marks nodules
-    in cubic voxels of 1 mm, and each mark is ranked by its odds and by those of the
-    strongest dot in it.
+    bright dots at every half octave of diameter (see `dots`). With `weights`, a network
+    marks nodules in cubic voxels of 1 mm, and each mark is ranked by its odds and by
+    those of the strongest dot in it (see `joining`). Without, the dots are the
+    candidates; of those that lie within each other the strongest.
 
     Attributes:
         diameters_mm: The smallest and the largest nodule to look for.
         voxel_mm: Edge of the cubic voxels that the filter works on.
         range_hu: Hounsfield units are clipped to this range: air in the lungs to
-            soft tissue.
+            soft tissue, whose contrast to lung is that of a dot of strength 1.
         margin_mm: How far outside the lungs a centre may lie.
         even_strength: Strength of a dot that is as likely a nodule as not. A
             sharp ball of soft tissue in lung has strength 1, a vessel 0.
@@ -98,7 +98,10 @@ class NoduleDetector:
             ),
             "range_hu": (low < LUNG_HU < high, f"rising, with {LUNG_HU} inside"),
             "margin_mm": (self.margin_mm >= 0, "at least 0"),
-            "even_strength": (self.even_strength > 0.01, "> 0.01"),
+            "even_strength": (
+                self.even_strength > FAINTEST_DOT,
+                f"> {FAINTEST_DOT}, which counts as no dot",
+            ),
             "steepness": (0 < self.steepness <= 100, "in (0, 100]"),
             "max_candidates": (self.max_candidates >= 1, "at least 1"),
             "dot_share": (self.dot_share >= 0, "at least 0"),
@@ -155,7 +158,7 @@ class NoduleDetector:
         """Find candidates by their shape alone."""
         hu = np.clip(region.hu, *self.range_hu)
         inside = region.near(self.margin_mm)
-        dots = self._dots(region, hu, FAINTEST_STRENGTH)
+        dots = self._dots(region, hu, inside, FAINTEST_STRENGTH)
         dots = strongest(dots, inside, self.max_candidates)
         diameters = measure_diameters(hu, dots.index, dots.diameter, around_hu=LUNG_HU)
         return tuple(
@@ -171,13 +174,14 @@ class NoduleDetector:
     def _marked(self, region: Region) -> tuple[Candidate, ...]:
         """Find candidates by the network, and rank them by their shape as well."""
         hu = np.clip(region.hu, *self.range_hu)
-        dots = self._dots(region, hu, FAINTEST_DOT * FAINTEST_CONTRAST)
+        inside = region.near(self.margin_mm)
+        dots = self._dots(region, hu, inside, FAINTEST_DOT * FAINTEST_CONTRAST)
 
         def odds_of(marks: Marks) -> FloatArray:
             return odds_with_dots(
                 marks,
                 dots,
-                contrast_of(hu, marks, soft_tissue_hu=self._soft_tissue_hu),
+                contrast_of(hu, marks, soft_tissue_hu=self._full_contrast_hu),
                 even_strength=self.even_strength,
                 share=self.dot_share,
             )
@@ -197,22 +201,24 @@ class NoduleDetector:
             for (x, y, z), n in zip(world, order.tolist(), strict=True)
         )
 
-    def _dots(self, region: Region, hu: HUArray, least_strength: float) -> Dots:
+    def _dots(
+        self, region: Region, hu: HUArray, inside: BoolArray, least_strength: float
+    ) -> Dots:
         """Find the dots in the lungs, those of neighbouring scales too."""
         voxel_mm = region.grid.spacing_mm[0]
         smallest, largest = self.diameters_mm
         return find_dots(
             hu.astype(np.float32),
-            region.near(self.margin_mm),
+            inside,
             diameters=(smallest / voxel_mm, largest / voxel_mm),
-            contrast=self._soft_tissue_hu,
+            contrast=self._full_contrast_hu,
             least_strength=least_strength,
             halved_from=HALVED_BESIDE if self.weights else None,
         )
 
     @property
-    def _soft_tissue_hu(self) -> float:
-        """How far soft tissue stands out from lung."""
+    def _full_contrast_hu(self) -> float:
+        """How far the brightest that counts, soft tissue, stands out from lung."""
         return self.range_hu[1] - LUNG_HU
 
     def score(self, strength: float) -> float:

@@ -18,16 +18,20 @@ FAINTEST_CONTRAST = 1 / 3
 
 FAINT_FROM = (8.0, 10.0)
 FAINT_UP_TO = (16.0, 20.0)
-"""Diameters in voxels, in which contrast counts more and more, and less and less. What
-is smaller is faint because slices are thick, and mostly a vessel; what is larger has
-no shell of lung to compare with."""
+"""Diameters in voxels from which contrast begins to count and counts in full, and up
+to which it counts in full and at all. What is smaller is faint because slices are
+thick, and mostly a vessel; what is larger has no shell of lung to compare with."""
 
 CLOSE = 4.0
 """Voxels from the middle of a mark within which a dot is of it."""
 
 _INSIDE = (0.25, 0.5)
+"""Spheres in a mark, by its radius."""
+
 _AROUND = ((1.3, 1.0), (1.55, 1.5), (1.8, 2.0))
-_LUNG_SHARE = 25
+"""Spheres around it, by its radius and voxels more."""
+
+_LUNG_PERCENTILE = 25
 
 
 def contrast_of(hu: HUArray, marks: Marks, *, soft_tissue_hu: float) -> FloatArray:
@@ -42,16 +46,16 @@ def contrast_of(hu: HUArray, marks: Marks, *, soft_tissue_hu: float) -> FloatArr
         soft_tissue_hu: How far soft tissue stands out from lung.
 
     Returns:
-        (n,) as a share of that, from `FAINTEST_CONTRAST` to 1; 1 for marks smaller
-        than `FAINT_FROM` or larger than `FAINT_UP_TO`.
+        (n,) as a share of that, from `FAINTEST_CONTRAST` to 1, to the power of a weight
+        that rises from 0 to 1 over `FAINT_FROM` and falls back over `FAINT_UP_TO`.
     """
     radius = marks.diameter[:, None] / 2
     inside = _sampled(hu, marks, radius * np.array(_INSIDE))
     shell = _sampled(hu, marks, np.hstack([r * radius + more for r, more in _AROUND]))
-    rise = inside.mean(axis=1) - np.percentile(shell, _LUNG_SHARE, axis=1)
+    rise = inside.mean(axis=1) - np.percentile(shell, _LUNG_PERCENTILE, axis=1)
     share = np.clip(rise / soft_tissue_hu, FAINTEST_CONTRAST, 1)
-    grown = np.interp(marks.diameter, FAINT_FROM, (0, 1))
-    return np.asarray(share ** (grown * np.interp(marks.diameter, FAINT_UP_TO, (1, 0))))
+    weight = np.interp(marks.diameter, (*FAINT_FROM, *FAINT_UP_TO), (0, 1, 1, 0))
+    return np.asarray(share**weight)
 
 
 def _sampled(hu: HUArray, marks: Marks, away: FloatArray) -> FloatArray:
@@ -82,9 +86,9 @@ def odds_with_dots(
     """Join what the network says with the shape that the dot filter sees.
 
     The logarithm of the odds: that of the network, and `share` times that of the
-    strongest dot in the mark, or within 4 voxels, by the strength of an even one. The
-    strength is divided by the contrast, so that ground glass of middle size counts as
-    soft tissue of the same shape.
+    strongest dot in the mark, or within `CLOSE`, by the strength of an even one. The
+    strength is divided by the contrast of the mark, but for that at most 1, so that
+    ground glass counts as soft tissue of the same shape.
 
     Args:
         marks: Of the network.
@@ -92,6 +96,9 @@ def odds_with_dots(
         contrast: (n,) of the marks, see `contrast_of`.
         even_strength: Of a dot that counts neither way.
         share: How much dots count.
+
+    Returns:
+        (n,); a mark without a dot has one of `FAINTEST_DOT`.
     """
     from scipy.spatial import KDTree  # noqa: PLC0415  slow to import
 
@@ -99,7 +106,8 @@ def odds_with_dots(
     reach = np.maximum(marks.diameter / 2, CLOSE)
     near = KDTree(dots.index).query_ball_point(marks.index, reach)
     found = np.array([dots.strength[dot].max(initial=0) for dot in near])
-    found = np.maximum(found / contrast, FAINTEST_DOT)
+    found = np.maximum(found, np.minimum(found / contrast, 1))
+    found = np.maximum(found, FAINTEST_DOT)
     return np.asarray(
         np.log(chance / (1 - chance)) + share * np.log(found / even_strength)
     )

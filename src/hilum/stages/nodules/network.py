@@ -1,4 +1,4 @@
-"""The trained detector: what a network marks, and the shape of what it marks."""
+"""The trained detector: what a network marks in a scan, at a first and second look."""
 
 from __future__ import annotations
 

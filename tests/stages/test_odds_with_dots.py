@@ -56,6 +56,13 @@ def test_odds_by_hand():
     )
 
 
+def test_contrast_lifts_a_dot_to_that_of_soft_tissue_at_most():
+    found = marks(([0.0, 0, 0], 6.0))
+    for strength, counts_as in ((0.2, 0.6), (0.5, 1.0), (1.0, 1.0), (1.2, 1.2)):
+        (rank,) = odds(found, dots(([0, 0, 0], strength)), 1 / 3)
+        assert rank == pytest.approx(np.log(counts_as / 0.3)), strength
+
+
 def test_a_dot_counts_within_the_mark_and_within_4_voxels():
     small, large = marks(([0.0, 0, 0], 5.0)), marks(([0.0, 0, 0], 12.0))
     for away, of_small, of_large in ((3.9, 2, 2), (5.9, 1 / 6, 2), (6.1, 1 / 6, 1 / 6)):
@@ -67,6 +74,8 @@ def test_a_dot_counts_within_the_mark_and_within_4_voxels():
 def test_without_dots_the_network_decides():
     found = marks(([0.0, 0, 0], 6.0), chance=0.8)
     np.testing.assert_allclose(odds(found, dots(), share=0.0), [np.log(4)])
+    nothing = Marks(np.zeros((0, 3)), np.zeros(0), np.zeros(0))
+    assert odds(nothing, dots(([0, 0, 0], 0.5))).shape == (0,)
 
 
 @given(
@@ -108,25 +117,44 @@ def test_contrast_is_to_the_lung_and_not_to_the_wall_beside_it():
 
 
 def test_contrast_at_the_edge_of_a_region_takes_what_is_there():
-    hu = lung_with_a_ball(LUNG + 540)[25:, 25:, 25:]
-    found = contrast_of(hu, marks(([5.0, 5, 5], 12.0)), soft_tissue_hu=SOFT - LUNG)
-    np.testing.assert_allclose(found, [0.6])
+    whole = lung_with_a_ball(LUNG + 540)
+    low, high = whole[25:, 25:, 25:].copy(), whole[:36, :36, :36]
+    low[-9:] = SOFT  # the far side is not next to it
+    for hu, index in ((low, [5.0, 5, 5]), (high, [30.0, 30, 30])):
+        found = contrast_of(hu, marks((index, 12.0)), soft_tissue_hu=SOFT - LUNG)
+        np.testing.assert_allclose(found, [0.6])
     nothing = Marks(np.zeros((0, 3)), np.zeros(0), np.zeros(0))
-    assert contrast_of(hu, nothing, soft_tissue_hu=SOFT - LUNG).shape == (0,)
+    assert contrast_of(whole, nothing, soft_tissue_hu=SOFT - LUNG).shape == (0,)
 
 
-def test_a_ball_of_ground_glass_ranks_as_one_of_soft_tissue(monkeypatch):
-    ranks = {}
-    for inside_hu in (SOFT, LUNG + 330):
-        hu = lung_with_a_ball(inside_hu, 11.0)
+@pytest.fixture
+def score_of(monkeypatch):
+    """Score of the middle of a volume, of which the network knows nothing."""
+
+    def score(hu, diameter):
+        found = marks((MIDDLE, diameter))
+        for name, said in (("network_marks", found), ("load_predictor", None)):
+            monkeypatch.setattr(
+                f"hilum.stages.nodules.detector.{name}", lambda *_, s=said, **__: s
+            )
         grid = Grid.axial(hu.shape, spacing_mm=(1.0, 1.0, 1.0))
         region = Region(hu, grid, Mask(np.ones(hu.shape, np.uint8), grid))
-        found = marks((MIDDLE, 11.0))
-        monkeypatch.setattr(
-            "hilum.stages.nodules.detector.network_marks",
-            lambda *_, found=found, **__: found,
-        )
         (candidate,) = NoduleDetector()._marked(region)
-        ranks[inside_hu] = candidate.score
-    assert ranks[SOFT] > 0.6
-    assert ranks[LUNG + 330] == pytest.approx(ranks[SOFT], abs=0.02)
+        return candidate.score
+
+    return score
+
+
+def test_a_ball_of_ground_glass_ranks_as_one_of_soft_tissue(score_of):
+    soft, glass = (
+        score_of(lung_with_a_ball(hu, 11.0), 11.0) for hu in (SOFT, LUNG + 330)
+    )
+    assert soft > 0.6
+    assert glass == pytest.approx(soft, abs=0.02)
+
+
+def test_the_faintest_dot_still_counts(score_of):
+    no_dot = score_of(lung_with_a_ball(LUNG), 11.0)
+    assert no_dot == pytest.approx(1 / 7)  # log(0.05 / 0.3)
+    # of a strength of 0.07: less than what is a candidate by itself
+    assert score_of(lung_with_a_ball(LUNG + 70, 11.0), 11.0) > 2 * no_dot
