@@ -2,7 +2,7 @@
 
     python benchmarks/detection.py RUN           train each fold, then judge them
     python benchmarks/detection.py RUN --judge   judge the networks that are in RUN; if
-                                                 there is none, those beside this file
+                                                 there is none, those in weights/
     python benchmarks/detection.py RUN --ship    train fold-0.keras on, on all patients
                                                  and nodules: RUN/nodules.keras
     python benchmarks/detection.py RUN --fold 1  train that fold alone, as on a core of
@@ -21,7 +21,6 @@ neither way.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -53,7 +52,7 @@ from hilum.findings import Annotation
 from hilum.formats.atomic import replacing
 from hilum.nn.losses import marks_loss
 from hilum.runtime.export import export_weights
-from hilum.runtime.weights import digest_of
+from hilum.runtime.weights import find_weights
 from hilum.stages.lungs import LungSegmenter
 from hilum.stages.nodules import NoduleDetector
 from hilum.training.detection import (
@@ -69,9 +68,9 @@ from hilum.training.scenes import Scene
 from hilum.training.sharing import PRECISIONS, shared
 
 SHIP = FitSettings(epochs=10, learning_rate=1e-3, seed=7)
+WEIGHTS = Path(__file__).with_name("weights")
 KEPT = "nodules_of_fold_{}"
-"""Beside this file: what the figures in the documentation are of."""
-DIGESTS = "nodules_of_folds.json"
+"""Kept there: what the figures in the documentation are of."""
 SCORES = (0.2, 0.3, 0.4, 0.5)
 CLASSICAL, SHIPPED = "dots alone (classical)", "network and dots"
 ALONE = "network alone"
@@ -161,12 +160,12 @@ def export(
 def networks(run: Path) -> dict[int, str]:
     """Export the network of each fold that was trained in RUN, and give their names.
 
-    Where none was, those beside this file.
+    Where none was, those that are kept.
     """
     folds = range(len(FOLDS))
     names = {n: f"fold-{n}" for n in folds if (run / f"fold-{n}.keras").exists()}
     if not names:
-        print("There is no network in RUN: judging those beside this file.")
+        print("There is no network in RUN: judging those in weights/.")
         names = {n: _brought(run, KEPT.format(n)) for n in folds}
     for fold, name in names.items():
         export(run, name, without=FOLDS[fold], anew=False)
@@ -174,10 +173,8 @@ def networks(run: Path) -> dict[int, str]:
 
 
 def _brought(run: Path, name: str) -> str:
-    """Copy a network from beside this file into RUN."""
-    kept = Path(__file__).with_name(f"{name}.keras")
-    if digest_of(kept) != json.loads(kept.with_name(DIGESTS).read_text())[kept.name]:
-        raise SystemExit(f"{kept.name} is damaged: its SHA-256 is another.")
+    """Copy a network that is kept into RUN."""
+    kept = find_weights(name, WEIGHTS)
     with replacing(run / kept.name) as file:
         file.write(kept.read_bytes())
     return name
